@@ -1,0 +1,33 @@
+"""Time as an argument: the Clock protocol and the system's clock.
+
+Everything that needs the time is given a Clock, so that tests move time by telling it to.
+Known limit: bans end by the wall clock, because they must outlive restarts and reboots; when an
+administrator sets the clock, running bans end earlier or later by that step.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (UTC)."""
+        ...
+
+    def ticks(self) -> float:
+        """Seconds on a clock that never jumps; only differences mean something."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def ticks(self) -> float:
+        return time.monotonic()
