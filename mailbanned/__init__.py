@@ -1,3 +1,3 @@
-"""mailbanned: bans the attackers of a mail host through firewalld, within hundredths of a second."""
+"""mailbanned: bans the attackers of a mail host through firewalld, at once."""
 
 __version__ = "0.1.0"

@@ -1,0 +1,84 @@
+"""filters/NAME.toml -> Filter. One file is one filter; its samples are run whenever it is loaded.
+
+Own filters stand in the `filters` folder beside the main configuration file and go before the
+shipped ones of the same name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from mailbanned.config.problems import Problem, Strict, read_toml, validate
+from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
+
+
+class PatternTable(Strict):
+    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
+    literal: str
+    match: str
+    unless: str | None = None
+
+
+class HitTable(Strict):
+    line: str
+    address: str
+    user: str | None = None
+
+
+class MissTable(Strict):
+    line: str
+    why: str = ""
+
+
+class FilterFile(Strict):
+    description: str
+    tag: str
+    patterns: list[PatternTable] = Field(min_length=1)
+    hits: list[HitTable] = Field(min_length=1)
+    misses: list[MissTable] = Field(default_factory=list)
+
+
+def load_filter(name: str, folders: list[Path]) -> tuple[Filter | None, list[Problem]]:
+    """The filter of that name from the first folder that has it, and all that is wrong with it."""
+    for folder in folders:
+        path = folder / f"{name}.toml"
+        if path.is_file():
+            return _read(name, path)
+    looked = ", ".join(str(folder) for folder in folders)
+    known = sorted({p.stem for folder in folders for p in folder.glob("*.toml")})
+    return None, [
+        Problem(
+            looked, f"filter {name!r}", "there is no such filter", f"known are {', '.join(known)}"
+        )
+    ]
+
+
+def _read(name: str, path: Path) -> tuple[Filter | None, list[Problem]]:
+    tables, found = read_toml(path)
+    if tables is None:
+        return None, found
+    table, found = validate(FilterFile, tables, str(path))
+    if table is None:
+        return None, found
+    patterns = []
+    for p in table.patterns:
+        try:
+            patterns.append(
+                Pattern(name, p.name, literal=p.literal, match=p.match, tag=table.tag,
+                        unless=p.unless)
+            )  # fmt: skip
+        except PatternError as error:
+            found.append(
+                Problem(
+                    str(path), f"patterns.{p.name}", str(error), "mend the pattern (RE2 syntax)"
+                )
+            )
+    if found:
+        return None, found
+    hits = [Sample(h.line.encode(), True, h.address, h.user) for h in table.hits]
+    misses = [Sample(m.line.encode(), False) for m in table.misses]
+    loaded = Filter(name, tuple(patterns), table.description, (*hits, *misses))
+    remedy = "mend the pattern, or the sample if it is wrong"
+    return loaded, [Problem(str(path), "samples", text, remedy) for text in problems(loaded)]

@@ -1,0 +1,67 @@
+"""One jail: which failures count, how many make a ban, and how long it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailbanned.jails.ignore import IgnoreList
+from mailbanned.jails.window import Windows
+from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class JailRules:
+    """What the configuration says about a jail. Durations in seconds; bantime None is permanent.
+
+    unknown_accounts: only attempts at accounts that do not exist count.
+    """
+
+    name: str
+    source: str
+    filter: str
+    maxretry: int = 3
+    findtime: float = 3600.0
+    bantime: float | None = 86400.0
+    unknown_accounts: bool = False
+    ipv6_prefix: int = 64
+    ignore: Sequence[Network] = ()
+
+
+class Jail:
+    """A jail at work: its rules, its windows and what it has seen so far."""
+
+    def __init__(self, rules: JailRules, own: Sequence[Network] = ()) -> None:
+        self.windows = Windows(rules.findtime, rules.maxretry)
+        self.failures_total = 0
+        self.banned_total = 0
+        self.ignored_total = 0
+        self.change(rules, own)
+
+    def change(self, rules: JailRules, own: Sequence[Network]) -> None:
+        """New rules and own addresses; what was counted stays."""
+        self.rules = rules
+        self.ignore = IgnoreList((*rules.ignore, *own))
+        self.windows.resize(rules.findtime, rules.maxretry)
+
+    def subject(self, failure: Failure) -> Subject | None:
+        """Under which subject the failure counts here; None if it is to be ignored."""
+        if self.ignore.covers(failure.address):
+            self.ignored_total += 1
+            return None
+        subject = subject_of(failure.address, self.rules.ipv6_prefix)
+        # The whole prefix would be banned: an ignored neighbour in it keeps everybody in.
+        if failure.address.version == 6 and self.ignore.touched_by(network_of(subject)):
+            self.ignored_total += 1
+            return None
+        return subject
+
+    def count(self, subject: Subject, failure: Failure, at: float) -> Ban | None:
+        """Counts the failure; the ban if it is the one that reaches maxretry."""
+        failures = self.windows.add(subject, at)
+        if failures < self.rules.maxretry:
+            return None
+        self.windows.forget(subject)
+        bantime = self.rules.bantime
+        until = None if bantime is None else at + bantime
+        return Ban(self.rules.name, subject, at, until, failures, failure.user, failure.rule)

@@ -1,0 +1,73 @@
+"""The store's contract, its values, and the null twin that forgets everything at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mailbanned.model import Ban, Subject, Unban
+
+Marks = Mapping[str, str]
+WindowKey = tuple[str, Subject]
+
+
+class StoreError(Exception):
+    """The state cannot be kept; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an earlier run left: bans in force, failure times, and read positions per source."""
+
+    bans: Sequence[Ban] = ()
+    windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)
+    marks: Mapping[str, Marks] = field(default_factory=dict)
+    banned_total: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One transaction. Windows without times are deleted; marks replace all of their source.
+
+    decisions: in the order in which they were made, since a subject may leave and come back.
+    """
+
+    decisions: Sequence[Ban | Unban] = ()
+    windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)
+    marks: Mapping[str, Marks] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.decisions or self.windows or self.marks)
+
+
+class Store(Protocol):
+    """Where state is kept."""
+
+    async def load(self, now: float) -> State:
+        """What holds at `now`. Raises StoreError."""
+        ...
+
+    async def save(self, changes: Changes) -> None:
+        """All of the changes or none. Raises StoreError."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the state; another daemon may take it."""
+        ...
+
+
+class MemoryStore:
+    """Keeps nothing beyond its own life: for dry runs and tests."""
+
+    def __init__(self) -> None:
+        self.saved: list[Changes] = []
+
+    async def load(self, now: float) -> State:
+        return State()
+
+    async def save(self, changes: Changes) -> None:
+        self.saved.append(changes)
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,211 @@
+"""The state in one SQLite file (WAL), which only one daemon at a time may hold.
+
+A commit is not synced to the disk each time (synchronous=NORMAL): it survives a killed daemon, and
+after a power failure the file is whole but may be some seconds old, which costs nothing, since
+positions and decisions are of one age and the lines are read again.
+
+Known limits: history keeps the newest 100,000 bans of the last year. If the file cannot be
+written while running, the daemon goes on and says so; what could not be saved is lost at its end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import aiosqlite
+
+from mailbanned.model import Ban, Subject, Unban
+from mailbanned.store.base import Changes, State, StoreError, WindowKey
+
+_SCHEMA = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS bans (
+    jail TEXT, subject TEXT, since REAL NOT NULL, until REAL, failures INTEGER NOT NULL,
+    user TEXT, reason TEXT NOT NULL, PRIMARY KEY (jail, subject)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY, jail TEXT, subject TEXT, since REAL NOT NULL, until REAL,
+    failures INTEGER NOT NULL, reason TEXT NOT NULL, ended REAL, how TEXT);
+CREATE INDEX IF NOT EXISTS history_subject ON history (subject, jail);
+CREATE TABLE IF NOT EXISTS windows (
+    jail TEXT, subject TEXT, newest REAL NOT NULL, times TEXT NOT NULL,
+    PRIMARY KEY (jail, subject)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
+"""
+_WINDOW_AGE = 31 * 86400.0
+_HISTORY_AGE = 366 * 86400.0
+_HISTORY_ROWS = 100_000
+
+
+class SQLiteStore:
+    """The state file at `path`; its folder is made if it does not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = -1
+        self._connection: aiosqlite.Connection | None = None
+
+    async def load(self, now: float) -> State:
+        """Opens and locks the file. StoreError if another daemon holds it, or it is none."""
+        self._take_lock()
+        try:
+            self._connection = await aiosqlite.connect(self._path, isolation_level=None)
+            await self._prepare(now)
+            return await self._read(now)
+        except (sqlite3.Error, OSError) as error:
+            await self.close()
+            raise StoreError(
+                f"{self._path}: cannot be used as state file ({error}); move it away or mend "
+                "its permissions"
+            ) from None
+
+    def _take_lock(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            name = self._path.with_name(self._path.name + ".lock")
+            self._lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._drop_lock()
+            raise StoreError(
+                f"{self._path}: another mailbanned is running on this state; stop it first, or "
+                "give this one another [store] path"
+            ) from None
+        except OSError as error:
+            self._drop_lock()
+            raise StoreError(
+                f"{self._path}: cannot be opened ({error.strerror}); run as the user that owns "
+                "it, or name another [store] path"
+            ) from None
+
+    def _drop_lock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def _db(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            raise StoreError(f"{self._path}: is not open")
+        return self._connection
+
+    async def _prepare(self, now: float) -> None:
+        db = self._db
+        await db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        await db.execute("PRAGMA journal_mode=WAL")
+        await db.execute("PRAGMA synchronous=NORMAL")
+        (version,) = next(iter(await db.execute_fetchall("PRAGMA user_version")))
+        if version not in (0, _SCHEMA):
+            raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {_SCHEMA}")
+        await db.executescript(f"{_TABLES} PRAGMA user_version={_SCHEMA};")
+        await db.execute("DELETE FROM bans WHERE until <= ?", (now,))
+        await db.execute("DELETE FROM windows WHERE newest < ?", (now - _WINDOW_AGE,))
+        await db.execute(
+            "DELETE FROM history WHERE since < ? OR id <= (SELECT max(id) FROM history) - ?",
+            (now - _HISTORY_AGE, _HISTORY_ROWS),
+        )
+        await db.execute("PRAGMA incremental_vacuum")
+
+    async def _read(self, now: float) -> State:
+        db = self._db
+        bans = [
+            Ban(jail, Subject(subject), since, until, failures, user, reason)
+            for jail, subject, since, until, failures, user, reason in await db.execute_fetchall(
+                "SELECT jail, subject, since, until, failures, user, reason FROM bans "
+                "WHERE until IS NULL OR until > ? ORDER BY since",
+                (now,),
+            )
+        ]
+        windows: dict[WindowKey, tuple[float, ...]] = {
+            (jail, Subject(subject)): tuple(json.loads(times))
+            for jail, subject, times in await db.execute_fetchall(
+                "SELECT jail, subject, times FROM windows ORDER BY newest"
+            )
+        }
+        marks: dict[str, dict[str, str]] = {}
+        for source, name, mark in await db.execute_fetchall("SELECT * FROM marks"):
+            marks.setdefault(source, {})[name] = mark
+        totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
+        return State(bans, windows, marks, dict(totals))
+
+    async def save(self, changes: Changes) -> None:
+        try:
+            await self._db.execute("BEGIN IMMEDIATE")
+            try:
+                await self._write(changes)
+                await self._db.execute("COMMIT")
+            except BaseException:
+                await self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self._path}: cannot be written ({error}); free space or mend permissions"
+            ) from None
+
+    async def _write(self, changes: Changes) -> None:
+        for kind, decisions in groupby(changes.decisions, type):
+            if kind is Ban:
+                await self._enter([d for d in decisions if isinstance(d, Ban)])
+            else:
+                await self._lift([d for d in decisions if isinstance(d, Unban)])
+        await self._many(
+            "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)",
+            [
+                (jail, subject, times[-1], json.dumps(times))
+                for (jail, subject), times in changes.windows.items()
+                if times
+            ],
+        )
+        await self._many(
+            "DELETE FROM windows WHERE jail = ? AND subject = ?",
+            [key for key, times in changes.windows.items() if not times],
+        )
+        await self._many("DELETE FROM marks WHERE source = ?", [(s,) for s in changes.marks])
+        await self._many(
+            "INSERT INTO marks VALUES (?, ?, ?)",
+            [
+                (source, name, mark)
+                for source, marks in changes.marks.items()
+                for name, mark in marks.items()
+            ],
+        )
+
+    async def _enter(self, bans: Sequence[Ban]) -> None:
+        await self._many(
+            "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(b.jail, b.subject, b.since, b.until, b.failures, b.user, b.reason) for b in bans],
+        )
+        # Without the user: names typed wrongly are personal data and are kept no longer than
+        # the ban they led to.
+        await self._many(
+            "INSERT INTO history (jail, subject, since, until, failures, reason) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [(b.jail, b.subject, b.since, b.until, b.failures, b.reason) for b in bans],
+        )
+
+    async def _lift(self, unbans: Sequence[Unban]) -> None:
+        await self._many(
+            "UPDATE history SET ended = ?, how = ? "
+            "WHERE jail = ? AND subject = ? AND ended IS NULL",
+            [(u.at, u.reason, u.jail, u.subject) for u in unbans],
+        )
+        await self._many(
+            "DELETE FROM bans WHERE jail = ? AND subject = ?", [(u.jail, u.subject) for u in unbans]
+        )
+
+    async def _many(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Nothing to do is nothing asked: each statement is a trip to the database's thread."""
+        if rows:
+            await self._db.executemany(statement, rows)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        self._drop_lock()
