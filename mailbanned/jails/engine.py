@@ -130,10 +130,19 @@ class Engine:
         subject = Subject(str(network))
         return self._enter(self.jails.get(jail), Ban(jail, subject, now, until, 0, None, reason))
 
-    def ignored(self, network: Network) -> Network | None:
-        """The ignored network (of any jail) that a ban of `network` would touch, or None."""
-        every = {n: None for jail in self.jails.values() for n in jail.ignore.networks}
+    def ignored(self, network: Network, also: Iterable[Network] = ()) -> Network | None:
+        """The ignored network (of any jail, or of `also`) that a ban would touch, or None."""
+        every = dict.fromkeys(also)
+        for jail in self.jails.values():
+            every.update(dict.fromkeys(jail.ignore.networks))
         return IgnoreList(every).touched_by(network)
+
+    def known_subjects(self) -> list[Subject]:
+        """Everybody who is banned or has failures on record."""
+        known = dict.fromkeys(self.ledger.subjects())
+        for jail in self.jails.values():
+            known.update(dict.fromkeys(jail.windows.subjects()))
+        return list(known)
 
     def unban(
         self, subjects: Iterable[Subject], now: float, jail: str | None = None

@@ -26,6 +26,7 @@ class JailRules:
     unknown_accounts: bool = False
     ipv6_prefix: int = 64
     ignore: Sequence[Network] = ()
+    ignore_own: bool = True
 
 
 class Jail:
@@ -41,7 +42,7 @@ class Jail:
     def change(self, rules: JailRules, own: Sequence[Network]) -> None:
         """New rules and own addresses; what was counted stays."""
         self.rules = rules
-        self.ignore = IgnoreList((*rules.ignore, *own))
+        self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own else ())))
         self.windows.resize(rules.findtime, rules.maxretry)
 
     def subject(self, failure: Failure) -> Subject | None:

@@ -1,0 +1,53 @@
+"""`mailbanned check`: is the configuration good, and do its filters catch what they promise?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mailbanned.cli.shared import BAD_CONFIG, Options, json_option, load, print_json, span
+
+
+@click.command()
+@json_option
+@click.pass_obj
+@click.pass_context
+def check(ctx: click.Context, options: Options, as_json: bool) -> None:
+    """Validate the configuration and run every filter's samples."""
+    path = options.file()
+    if as_json:
+        document = _document(path)
+        print_json(document)
+        ctx.exit(0 if document["ok"] else BAD_CONFIG)
+    config = load(path)
+    click.echo(f"{path}: good")
+    for rules in config.rules:
+        unknown = ", unknown accounts only" if rules.unknown_accounts else ""
+        click.echo(
+            f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
+            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}"
+        )
+    samples = sum(len(one.samples) for one in config.filters.values())
+    click.echo(f"  {len(config.filters)} filters, all {samples} samples as they should be")
+    for hint in config.hints:
+        click.echo(f"mailbanned: {hint}", err=True)
+
+
+def _document(path: Any) -> dict[str, Any]:
+    from mailbanned.config import ConfigError
+    from mailbanned.config import load as read
+
+    try:
+        config = read(path)
+    except ConfigError as error:
+        errors = [
+            {"file": p.file, "key": p.key, "error": p.what, "remedy": p.remedy}
+            for p in error.problems
+        ]
+        return {"version": 1, "ok": False, "path": str(path), "errors": errors}
+    jails = [rules.name for rules in config.rules]
+    hints = list(config.hints)
+    return {
+        "version": 1, "ok": True, "path": str(path), "errors": [], "jails": jails, "hints": hints
+    }  # fmt: skip

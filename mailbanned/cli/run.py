@@ -1,0 +1,34 @@
+"""`mailbanned run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, load
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Decide and log, but leave the firewall alone.")
+@click.option("--flush-on-exit", is_flag=True, help="Take all bans out of the firewall at the end.")
+@click.pass_obj
+def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
+    """Run the daemon in the foreground (systemd does this)."""
+    from mailbanned import log
+    from mailbanned.config import SHIPPED
+    from mailbanned.daemon import Daemon, StartError
+
+    if not options.named and not options.config.exists():
+        raise Fault(
+            f"there is no configuration at {options.config}; copy "
+            f"{SHIPPED / 'mailbanned.toml'} there and adapt it",
+            BAD_CONFIG,
+        )
+    config = load(options.config)
+    log.set_up(config.file.log.format, config.file.log.level)
+    daemon = Daemon(config, dry_run=dry_run, flush_on_exit=flush_on_exit)
+    try:
+        asyncio.run(daemon.run())
+    except StartError as error:
+        raise Fault(str(error)) from None

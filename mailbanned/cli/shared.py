@@ -1,0 +1,110 @@
+"""What the verbs share: options, exit codes, talking to the daemon, printing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+FAILED = 1
+UNREACHABLE = 69
+NOT_PERMITTED = 77
+BAD_CONFIG = 78
+
+DEFAULT_SOCKET = Path("/run/mailbanned/control.sock")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Fault(Exception):
+    """Ends a verb: a sentence for stderr and an exit code."""
+
+    def __init__(self, sentence: str, code: int = FAILED) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options. named: somebody said which configuration is meant."""
+
+    config: Path
+    named: bool
+
+    def file(self) -> Path:
+        """The configuration to read: the named one, the host's, else the one that is shipped."""
+        from mailbanned.config import SHIPPED
+
+        if self.named or os.path.lexists(self.config):
+            return self.config
+        return SHIPPED / "mailbanned.toml"
+
+
+def json_option(function: Function) -> Function:
+    """The --json flag that every printing verb has."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
+
+
+def load(path: Path) -> Any:
+    """The configuration, or a Fault with everything that is wrong with it."""
+    from mailbanned.config import ConfigError
+    from mailbanned.config import load as read
+
+    try:
+        return read(path)
+    except ConfigError as error:
+        lines = "\n  ".join(str(problem) for problem in error.problems)
+        count = len(error.problems)
+        text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n  {lines}"
+        raise Fault(text, BAD_CONFIG) from None
+
+
+def socket_of(path: Path) -> Path:
+    """Where the daemon with this configuration listens, even if the file has errors by now."""
+    found = DEFAULT_SOCKET
+    for one in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
+        try:
+            control = tomllib.loads(one.read_text(encoding="utf-8")).get("control", {})
+            found = Path(control.get("socket", found))
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue
+    return found
+
+
+def ask(options: Options, command: str, arguments: dict[str, Any] | None = None) -> Any:
+    """The daemon's answer, or a Fault with the right exit code."""
+    from mailbanned import control
+
+    try:
+        return control.ask(socket_of(options.file()), command, arguments)
+    except control.Unreachable as error:
+        raise Fault(str(error), UNREACHABLE) from None
+    except control.Denied as error:
+        raise Fault(str(error), NOT_PERMITTED) from None
+    except control.ControlError as error:
+        raise Fault(str(error)) from None
+
+
+def print_json(document: Any) -> None:
+    """A document on stdout: indented for people, in one line for programs."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(document, indent=indent, ensure_ascii=False))
+
+
+def span(seconds: float | None) -> str:
+    """A duration as the configuration writes it: "7d", "1d12h", "90s"; None is permanent."""
+    if seconds is None:
+        return "permanent"
+    left, parts = round(seconds), []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if left >= size:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(parts[:2]) or "0s"

@@ -1,0 +1,88 @@
+"""`mailbanned status`: what is followed, counted and banned; a table, plain text or JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mailbanned.cli.shared import Options, ask, json_option, print_json, span
+
+
+@click.command()
+@click.argument("jail", required=False)
+@json_option
+@click.pass_obj
+def status(options: Options, jail: str | None, as_json: bool) -> None:
+    """Show what is followed, counted and banned."""
+    document = ask(options, "status", {"jail": jail})
+    if as_json:
+        print_json(document)
+    elif sys.stdout.isatty():
+        from mailbanned.cli.screen import show
+
+        show(document, jail)
+    else:
+        click.echo(plain_jail(document["jails"][0], document) if jail else plain(document))
+
+
+def plain(document: dict[str, Any]) -> str:
+    """The overview for pipes; its labels are the ones that monitoring scripts know already."""
+    firewall, accounts = document["firewall"], document["accounts"]
+    names = [jail["name"] for jail in document["jails"]]
+    reaction = document["reaction_ms"]
+    rows = [
+        ("Daemon", f"pid {document['pid']}, up {span(document['uptime_s'])}"),
+        ("Configuration", _configuration(document["config"])),
+        ("Firewall", f"{firewall['backend']} {firewall['state']}, zone {firewall['zone'] or '-'}, "
+         f"{firewall['bans_in_force']} bans in force, {firewall['pending']} pending"),
+        ("Accounts", f"{accounts['backend']} {accounts['state']}, {accounts['lookups']} lookups, "
+         f"{accounts['failures']} failed"),
+        *(
+            (f"Source {s['name']}", f"{s['state']}, {s['lines']} lines, last {s['last_line_at']}, "
+             f"{' '.join(s['paths'])}")
+            for s in document["sources"]
+        ),
+        ("Reaction", f"{reaction['count']} bans, p50 {reaction['p50']} ms, p99 {reaction['p99']} "
+         f"ms, max {reaction['max']} ms"),
+        ("Currently banned", str(sum(jail["banned_now"] for jail in document["jails"]))),
+        ("Total banned", str(sum(jail["banned_total"] for jail in document["jails"]))),
+        ("Number of jail", str(len(names))),
+        ("Jail list", ", ".join(names)),
+    ]  # fmt: skip
+    lines = [f"|- {label}:\t{text}" for label, text in rows]
+    lines[-1] = "`" + lines[-1][1:]
+    return "\n".join(["Status", *lines])
+
+
+def plain_jail(jail: dict[str, Any], document: dict[str, Any]) -> str:
+    """One jail for pipes, in the shape that scripts written for fail2ban look for."""
+    paths = [p for s in document["sources"] if s["name"] == jail["source"] for p in s["paths"]]
+    addresses = [_address(ban["address"]) for ban in jail["bans"]]
+    return "\n".join([
+        f"Status for the jail: {jail['name']}",
+        "|- Filter",
+        f"|  |- Currently failed:\t{jail['failures_now']}",
+        f"|  |- Total failed:\t{jail['failures_total']}",
+        f"|  `- File list:\t{' '.join(paths)}",
+        "`- Actions",
+        f"   |- Currently banned:\t{jail['banned_now']}",
+        f"   |- Total banned:\t{jail['banned_total']}",
+        f"   `- Banned IP list:\t{' '.join(addresses)}",
+    ])  # fmt: skip
+
+
+def _address(subject: str) -> str:
+    from mailbanned.model import Subject
+    from mailbanned.model import plain as without_length
+
+    return without_length(Subject(subject))
+
+
+def _configuration(config: dict[str, Any]) -> str:
+    last = config["last_reload"]
+    text = f"{config['path']}, loaded {config['loaded_at']}"
+    if not last["ok"]:
+        text += f"; reload at {last['at']} REFUSED: {'; '.join(last['errors'])}"
+    return text

@@ -1,0 +1,175 @@
+"""Every option of the configuration: one field each.
+
+Type, default, limits and the text of the documentation stand in the field, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from mailbanned.config.problems import Strict
+from mailbanned.config.units import BanTime, Duration, Networks, zone
+from mailbanned.model import Network
+
+_MYSQL_QUERY = (
+    "SELECT 1 FROM mailbox WHERE username = %(user)s "
+    "OR username LIKE CONCAT(%(user)s, '@%%') LIMIT 1"
+)
+_SQLITE_QUERY = (
+    "SELECT 1 FROM mailbox WHERE username = :user OR username LIKE :user || '@%' LIMIT 1"
+)
+_LOCAL: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1"))
+
+
+def _option(default: Any, text: str, **limits: Any) -> Any:
+    return Field(default, description=text, **limits)
+
+
+def _no_nul(path: Path) -> Path:
+    if "\0" in str(path) or not path.name:
+        raise ValueError("is not a path of a file; name one")
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(_no_nul)]
+
+
+class Counting(Strict):
+    """[defaults]: what holds for every jail that does not say otherwise."""
+
+    findtime: Duration = _option(3600.0, "how far back failures count")
+    bantime: BanTime = _option(86400.0, 'how long a ban lasts; "permanent" (or -1) never ends')
+    maxretry: int = _option(3, "the failure that reaches this number brings the ban", ge=1, le=1000)
+    ignore: Networks = _option(_LOCAL, "addresses and networks that are never counted or banned")
+    ignore_own_addresses: bool = _option(True, "this host's own addresses are never banned")
+    ipv6_prefix: int = _option(
+        64, "IPv6 is counted and banned by networks of this size", ge=32, le=128
+    )
+
+
+class JailTable(Strict):
+    """[jails.NAME]: which failures lead to a ban. Any option of [defaults] may be set here."""
+
+    enabled: bool = _option(True, "false: the jail rests; its bans stay until they end")
+    source: str = _option(..., "the name of a [sources.NAME] table")
+    filter: str = _option(..., "the name of a filter: filters/NAME.toml")
+    accounts: Literal["any", "unknown"] = _option(
+        "any", '"unknown": only attempts at accounts that do not exist count'
+    )
+    findtime: Duration | None = _option(None, "as in [defaults]")
+    bantime: BanTime = _option(None, "as in [defaults]")
+    maxretry: int | None = _option(None, "as in [defaults]", ge=1, le=1000)
+    ignore: Networks | None = _option(None, "instead of the list in [defaults]")
+    ignore_own_addresses: bool | None = _option(None, "as in [defaults]")
+    ipv6_prefix: int | None = _option(None, "as in [defaults]", ge=32, le=128)
+
+
+class SourceTable(Strict):
+    """[sources.NAME]: where log lines come from: either `path` or `journal`."""
+
+    path: str | None = _option(
+        None, "a log file, or a glob: every match is followed, later ones too"
+    )
+    journal: list[str] | None = _option(
+        None, "systemd units whose journal is followed", min_length=1
+    )
+    timezone: Annotated[ZoneInfo, BeforeValidator(zone)] | None = _option(
+        None, "of time stamps without an offset; default: the host's"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> SourceTable:
+        if (self.path is None) == (self.journal is None):
+            raise ValueError("needs either path or journal; give one of them")
+        if self.path is not None and (not self.path or "\0" in self.path):
+            raise ValueError("path names no file; give the path of a log")
+        return self
+
+
+class FirewallTable(Strict):
+    """[firewall]: how bans are enforced."""
+
+    backend: Literal["firewalld", "dry-run"] = _option(
+        "firewalld", '"dry-run" decides and logs, and touches nothing'
+    )
+    zone: str = _option("", 'firewalld zone of the rules; "" is the one that faces outward')
+    verdict: Literal["drop", "reject"] = _option("drop", "what happens to a banned packet")
+    cut_sessions: bool = _option(True, "end the live connections of whoever is banned")
+
+
+class StoreTable(Strict):
+    """[store]: where bans, counts and read positions outlive the daemon."""
+
+    path: FilePath = _option(Path("/var/lib/mailbanned/state.db"), "the state file (SQLite)")
+
+
+class ControlTable(Strict):
+    """[control]: how the command line reaches the daemon."""
+
+    socket: FilePath = _option(Path("/run/mailbanned/control.sock"), "the unix socket")
+    group: str = _option("", "a group whose members may read the status")
+
+
+class AccountsTable(Strict):
+    """[accounts]: where to look up whether an account exists."""
+
+    backend: Literal["mysql", "sqlite", "none"] = _option("none", "the kind of database")
+    host: str = _option("127.0.0.1", "a host, or the path of a unix socket (mysql)")
+    port: int = _option(3306, "(mysql)", ge=1, le=65535)
+    user: str = _option("mailbanned", "(mysql)")
+    password_file: FilePath = _option(
+        Path("/etc/mailbanned/mysql.password"), "a file with the password in its first line (mysql)"
+    )
+    database: str = _option(
+        "mailserver", "the name of the database; for sqlite the path of its file"
+    )
+    query: str = _option(
+        "", "gives a row if the account %(user)s exists; default: PostfixAdmin's mailbox table"
+    )
+    timeout: Duration = _option(0.5, "after this time the answer is that the account may exist")
+
+    @model_validator(mode="after")
+    def _asks_for_the_user(self) -> AccountsTable:
+        mark = ":user" if self.backend == "sqlite" else "%(user)s"
+        if self.backend != "none" and mark not in self.asked():
+            raise ValueError(
+                "query does not ask for the user; write %(user)s where the name belongs"
+            )
+        return self
+
+    def asked(self) -> str:
+        """The query in the spelling of the backend's library, or the default one."""
+        if self.backend != "sqlite":
+            return self.query or _MYSQL_QUERY
+        if "%(user)s" in self.query:
+            return self.query.replace("%(user)s", ":user").replace("%%", "%")
+        return self.query or _SQLITE_QUERY
+
+
+class LogTable(Strict):
+    """[log]: the daemon's own log, on stderr."""
+
+    format: Literal["auto", "text", "keyvalue", "json"] = _option(
+        "auto", '"auto" is text on a terminal and keyvalue elsewhere'
+    )
+    level: Literal["debug", "info", "warning", "error"] = _option(
+        "info", "the least that is logged"
+    )
+
+
+class File(Strict):
+    """The whole configuration."""
+
+    defaults: Counting = Counting()
+    firewall: FirewallTable = FirewallTable()
+    store: StoreTable = StoreTable()
+    control: ControlTable = ControlTable()
+    accounts: AccountsTable = AccountsTable()
+    log: LogTable = LogTable()
+    sources: dict[str, SourceTable] = Field(default_factory=dict)
+    jails: dict[str, JailTable] = Field(default_factory=dict)

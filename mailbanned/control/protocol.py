@@ -1,0 +1,87 @@
+"""What is said over the control socket: one JSON object each way, each ending in a line feed.
+
+-> {"version": 1, "command": "ban", "arguments": {"addresses": ["192.0.2.7"]}}
+<- {"ok": true, "result": {...}}   or   {"ok": false, "kind": "refused", "error": "..."}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+VERSION = 1
+#: A request or an answer may be this long; a ban of some ten thousand addresses still fits.
+LONGEST = 64 * 1024 * 1024
+LONGEST_REQUEST = 1024 * 1024
+
+
+class ControlError(Exception):
+    """Something that the person at the command line should read; one sentence."""
+
+    kind = "failed"
+
+
+class Refused(ControlError):
+    """The daemon understood and will not do it."""
+
+    kind = "refused"
+
+
+class Denied(ControlError):
+    """The person is not permitted to ask for this."""
+
+    kind = "denied"
+
+
+class Unreachable(ControlError):
+    """There is no daemon to talk to."""
+
+    kind = "unreachable"
+
+
+_KINDS: dict[str, type[ControlError]] = {one.kind: one for one in (ControlError, Refused, Denied)}
+
+
+def request(command: str, arguments: dict[str, Any]) -> bytes:
+    """A request as it goes over the socket."""
+    return _line({"version": VERSION, "command": command, "arguments": arguments})
+
+
+def parse_request(line: bytes) -> tuple[str, dict[str, Any]]:
+    """(command, arguments) of a request; ControlError if it is none."""
+    try:
+        said = json.loads(line)
+        version, command, arguments = said["version"], said["command"], said.get("arguments", {})
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ControlError("that is not a request") from None
+    if version != VERSION:
+        raise ControlError(f"the daemon speaks version {VERSION} of the protocol, not {version!r}")
+    if not isinstance(command, str) or not isinstance(arguments, dict):
+        raise ControlError("that is not a request")
+    return command, arguments
+
+
+def answer(result: Any) -> bytes:
+    """A good answer as it goes over the socket."""
+    return _line({"ok": True, "result": result})
+
+
+def failure(error: ControlError) -> bytes:
+    """A bad answer as it goes over the socket."""
+    return _line({"ok": False, "kind": error.kind, "error": str(error)})
+
+
+def parse_answer(line: bytes) -> Any:
+    """The result; raises what the daemon raised."""
+    try:
+        said = json.loads(line)
+        if said["ok"]:
+            return said["result"]
+        kind, text = said["kind"], said["error"]
+    except (ValueError, KeyError, TypeError):
+        raise ControlError("the daemon's answer makes no sense; are the versions equal?") from None
+    raise _KINDS.get(kind, ControlError)(text)
+
+
+def _line(said: dict[str, Any]) -> bytes:
+    return json.dumps(said).encode() + b"\n"

@@ -1,0 +1,104 @@
+"""Configuration -> parts: which class serves which table. One place for each registry look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mailbanned.accounts import (
+    Accounts,
+    AccountsDown,
+    CachedAccounts,
+    Lookup,
+    MySQLLookup,
+    NoAccounts,
+    SQLiteLookup,
+)
+from mailbanned.clock import Clock
+from mailbanned.config import AccountsTable, Config, FirewallTable
+from mailbanned.filters import FilterSet, Stamps
+from mailbanned.firewall import DryRun, Firewall, Firewalld
+from mailbanned.sources import FileSource, JournalSource, Source, Watcher
+
+
+def filter_sets(config: Config) -> dict[str, FilterSet]:
+    """For each source that a jail listens to, the filters that look at its lines."""
+    wanted: dict[str, dict[str, None]] = {}
+    for rules in config.rules:
+        wanted.setdefault(rules.source, {})[rules.filter] = None
+    return {
+        source: FilterSet(
+            [config.filters[name] for name in names],
+            Stamps(config.file.sources[source].timezone),
+        )
+        for source, names in wanted.items()
+    }
+
+
+def source(
+    name: str, config: Config, clock: Clock, watcher: Watcher, marks: Mapping[str, str]
+) -> Source:
+    """The source of a [sources.NAME] table, to resume at `marks`."""
+    table = config.file.sources[name]
+    findtime = max(rules.findtime for rules in config.rules if rules.source == name)
+    since = clock.now() - findtime
+    if table.journal is not None:
+        return JournalSource(name, table.journal, clock=clock, mark=marks, since=since)
+    too_old = _older_than(since, Stamps(table.timezone), clock)
+    assert table.path is not None  # the schema lets exactly one of the two through
+    return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)
+
+
+def _older_than(since: float, stamps: Stamps, clock: Clock) -> Callable[[bytes], bool | None]:
+    def too_old(line: bytes) -> bool | None:
+        at, _ = stamps.read(line, clock.now())
+        return None if at is None else at <= since
+
+    return too_old
+
+
+def accounts(table: AccountsTable, clock: Clock) -> Accounts:
+    """The account database of the [accounts] table, behind its cache."""
+    if table.backend == "none":
+        return NoAccounts()
+    return CachedAccounts(_lookup(table), clock, table.timeout)
+
+
+def _lookup(table: AccountsTable) -> Lookup:
+    if table.backend == "sqlite":
+        return SQLiteLookup(Path(table.database), table.asked())
+    try:
+        password = table.password_file.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        return _Unusable("mysql", f"accounts.password_file {table.password_file}: {reason}")
+    return MySQLLookup(
+        host=table.host,
+        port=table.port,
+        user=table.user,
+        password=password,
+        database=table.database,
+        query=table.asked(),
+        connect_timeout=table.timeout,
+    )
+
+
+class _Unusable:
+    """A database that cannot be asked before somebody mends something and reloads."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    async def exists(self, user: str) -> bool | None:
+        raise AccountsDown(self._reason)
+
+    async def close(self) -> None:
+        pass
+
+
+def firewall(table: FirewallTable, dry_run: bool) -> Firewall:
+    """The backend of the [firewall] table."""
+    if dry_run or table.backend == "dry-run":
+        return DryRun()
+    return Firewalld(zone=table.zone, verdict=table.verdict)

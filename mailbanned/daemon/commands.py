@@ -1,0 +1,149 @@
+"""What the daemon does when the command line asks: one function each.
+
+Arguments come from another process, and are checked before anything is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from mailbanned.clock import iso
+from mailbanned.control import Command, Refused
+from mailbanned.jails import MANUAL
+from mailbanned.model import Network, Subject, fold, network_of, plain
+
+if TYPE_CHECKING:
+    from mailbanned.daemon.service import Daemon
+
+# So long a ban by hand waits to see itself in force before it reports "pending".
+_CONFIRMED_WITHIN = 3.0
+_WIDEST = {4: 8, 6: 16}
+_REASON = 500
+
+
+def commands(daemon: Daemon) -> dict[str, Command]:
+    """The commands of a daemon by name."""
+
+    async def status(arguments: dict[str, Any]) -> Any:
+        jail = arguments.get("jail")
+        document = daemon.status(jail)
+        if jail is not None and not document["jails"]:
+            raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
+        return document
+
+    async def ban(arguments: dict[str, Any]) -> Any:
+        return await _ban(daemon, arguments)
+
+    async def unban(arguments: dict[str, Any]) -> Any:
+        return _unban(daemon, arguments)
+
+    async def reload(_: dict[str, Any]) -> Any:
+        outcome = await daemon.reload()
+        return {"version": 1, "ok": outcome.ok, "errors": outcome.errors}
+
+    return {
+        "status": Command(status, reads_only=True),
+        "ban": Command(ban),
+        "unban": Command(unban),
+        "reload": Command(reload),
+    }
+
+
+async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
+    jail = arguments.get("jail") or MANUAL
+    rules = daemon.engine.jails[jail].rules if jail in daemon.engine.jails else None
+    if rules is None and jail != MANUAL:
+        raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
+    defaults = daemon.config.file.defaults
+    bantime = rules.bantime if rules else defaults.bantime
+    if "for" in arguments:
+        bantime = None if arguments["for"] is None else float(arguments["for"])
+    prefix = rules.ipv6_prefix if rules else defaults.ipv6_prefix
+    networks = [_network(text, prefix) for text in arguments.get("addresses", ())]
+    for network in networks:
+        _allowed(daemon, network)
+    now = daemon.clock.now()
+    until = None if bantime is None else now + bantime
+    reason = str(arguments.get("reason") or "by hand")[:_REASON]
+    bans = [daemon.engine.ban(n, now, until, jail=jail, reason=reason) for n in networks]
+    for one in bans:
+        daemon.core.entered(one)
+    await _in_force(daemon, [one.subject for one in bans])
+    return {
+        "version": 1,
+        "banned": [
+            {
+                "address": one.subject,
+                "jail": one.jail,
+                "until": iso(one.until),
+                "in_force": daemon.core.is_in_force(one.subject),
+            }
+            for one in bans
+        ],
+    }
+
+
+def _network(text: Any, ipv6_prefix: int = 128) -> Network:
+    """What somebody typed as a network; a single IPv6 address stands for its prefix."""
+    try:
+        network = ip_network(str(text).strip(), strict=False)
+    except ValueError:
+        raise Refused(f"{text!r} is no address or network") from None
+    if network.prefixlen == network.max_prefixlen:
+        address = fold(network.network_address)
+        size = 32 if address.version == 4 else ipv6_prefix
+        return ip_network((address, size), strict=False)
+    return network
+
+
+def _allowed(daemon: Daemon, network: Network) -> None:
+    if network.prefixlen < _WIDEST[network.version]:
+        raise Refused(
+            f"{network} is too wide a network to ban; /{_WIDEST[network.version]} is the widest"
+        )
+    ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
+    if ignored is not None:
+        raise Refused(
+            f"{plain(Subject(str(network)))} is on the ignore list ({ignored}) and is never "
+            "banned; change [defaults] ignore first if that is wrong"
+        )
+
+
+async def _in_force(daemon: Daemon, subjects: Iterable[Subject]) -> None:
+    """Waits until the subjects are kept out, or for a bounded time."""
+    try:
+        async with asyncio.timeout(_CONFIRMED_WITHIN):
+            for subject in subjects:
+                await daemon.core.confirmed(subject)
+    except TimeoutError:
+        pass
+
+
+def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
+    jail = arguments.get("jail")
+    if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
+        raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
+    known = daemon.engine.known_subjects()
+    if arguments.get("all"):
+        subjects = known
+    else:
+        networks = [_network(text) for text in arguments.get("addresses", ())]
+        subjects = [s for s in known if any(_meet(network_of(s), n) for n in networks)]
+    lifted = daemon.engine.unban(subjects, daemon.clock.now(), jail)
+    for unban in lifted:
+        daemon.core.lifted(unban)
+    return {
+        "version": 1,
+        "unbanned": [{"address": unban.subject, "jail": unban.jail} for unban in lifted],
+    }
+
+
+def _meet(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _names(daemon: Daemon) -> str:
+    return ", ".join(daemon.config.file.jails) or "none"

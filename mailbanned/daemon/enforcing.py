@@ -1,0 +1,73 @@
+"""The firewall of the day: backend, enforcer and session cutter, exchanged together by a reload."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from mailbanned.clock import Clock
+from mailbanned.config import FirewallTable
+from mailbanned.daemon import build
+from mailbanned.daemon.core import Core
+from mailbanned.firewall import Enforcer, Firewall, FirewallDown, FirewallState, Sessions
+from mailbanned.log import get_logger
+
+log = get_logger("firewall")
+
+
+class Enforcing:
+    """Keeps one enforcer at work for the core. `start` comes before everything else."""
+
+    def __init__(self, core: Core, clock: Clock, dry_run: bool) -> None:
+        self._core = core
+        self._clock = clock
+        self._dry_run = dry_run
+        self._sessions = Sessions()
+
+    async def start(self, tasks: asyncio.TaskGroup, table: FirewallTable) -> None:
+        """Enforces what the ledger holds, and from now on what the core decides."""
+        self._tasks = tasks
+        self._table = table
+        self._firewall: Firewall = build.firewall(table, self._dry_run)
+        self._cuts = table.cut_sessions and self._firewall.name != "dry-run"
+        self._enforcer = Enforcer(
+            self._firewall,
+            self._clock,
+            cut=self._sessions.cut if self._cuts else None,
+            in_force=self._core.in_force,
+        )
+        self._enforcer.restore(self._core.engine.ledger.subjects())
+        self._core.firewall = self._enforcer
+        self._running = tasks.create_task(self._enforcer.run())
+
+    async def exchange(self, table: FirewallTable) -> None:
+        """From now on the firewall of another [firewall] table.
+
+        If bans move to another place, those in the old place are taken out first: for that moment
+        nobody is banned, but nothing of ours stays behind where nobody looks after it.
+        """
+        self._running.cancel()
+        await asyncio.wait([self._running])
+        moved = (table.backend, table.zone) != (self._table.backend, self._table.zone)
+        await self.close(flush=moved)
+        await self.start(self._tasks, table)
+
+    async def close(self, *, flush: bool) -> None:
+        """Lets go of the firewall; with `flush` every ban of ours is taken out of it."""
+        if not hasattr(self, "_enforcer"):
+            return
+        if flush:
+            try:
+                await self._enforcer.flush()
+            except FirewallDown as error:
+                log.warning("cannot take the bans out of the firewall", error=str(error))
+        with suppress(FirewallDown):
+            await self._firewall.close()
+
+    def state(self) -> FirewallState:
+        """How the firewall is doing."""
+        return self._enforcer.state()
+
+    def sessions(self) -> str:
+        """Whether live connections of banned subjects are ended."""
+        return self._sessions.state() if self._cuts else "off"

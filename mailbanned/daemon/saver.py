@@ -1,0 +1,91 @@
+"""Writes down what was decided and read: at once after a ban, else once a second.
+
+Everything since the last save goes into one transaction, so positions and the decisions made from
+the lines before them are always of one age.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from mailbanned.log import get_logger
+from mailbanned.model import Ban, Subject, Unban
+from mailbanned.store import Changes, Store, StoreError
+
+log = get_logger("store")
+
+_PAUSE = 1.0
+_WHEN_FAILING = 10.0
+
+Windows = Mapping[tuple[str, Subject], tuple[float, ...]]
+
+
+class Saver:
+    """Collects changes for a store.
+
+    windows: gives the windows that changed since it was last asked.
+    """
+
+    def __init__(self, store: Store, windows: Callable[[], Windows]) -> None:
+        self._store = store
+        self._changed_windows = windows
+        self._decisions: list[Ban | Unban] = []
+        self._windows: dict[tuple[str, Subject], tuple[float, ...]] = {}
+        self._marks: dict[str, Mapping[str, str]] = {}
+        self._urgent = asyncio.Event()
+        self.marks: dict[str, Mapping[str, str]] = {}
+        self.error = ""
+
+    def decided(self, decision: Ban | Unban) -> None:
+        """A decision to be saved as soon as possible."""
+        self._decisions.append(decision)
+        self._urgent.set()
+
+    def read(self, source: str, marks: Mapping[str, str]) -> None:
+        """A source has been handled up to these marks."""
+        self.marks[source] = self._marks[source] = marks
+
+    async def run(self) -> None:
+        """Saves until cancelled; the caller saves once more after that."""
+        while True:
+            await self.save()
+            try:
+                async with asyncio.timeout(_WHEN_FAILING if self.error else _PAUSE):
+                    await self._urgent.wait()
+            except TimeoutError:
+                pass
+            if self.error:
+                await asyncio.sleep(_PAUSE)
+
+    async def save(self) -> None:
+        """Saves what there is. A failing store is said once; its changes are kept for later."""
+        self._urgent.clear()
+        self._windows.update(self._changed_windows())
+        changes = Changes(tuple(self._decisions), self._windows, self._marks)
+        if not changes:
+            return
+        self._decisions, self._windows, self._marks = [], {}, {}
+        try:
+            await self._store.save(changes)
+        except StoreError as error:
+            self._keep(changes)
+            if str(error) != self.error:
+                log.error(
+                    "cannot save the state; bans stay in force, but a restart would forget them",
+                    error=str(error),
+                )
+            self.error = str(error)
+        except asyncio.CancelledError:
+            self._keep(changes)
+            raise
+        else:
+            if self.error:
+                log.info("the state is saved again")
+            self.error = ""
+
+    def _keep(self, changes: Changes) -> None:
+        """Puts back what was not saved, behind what has come since."""
+        self._decisions[:0] = changes.decisions
+        self._windows = {**changes.windows, **self._windows}
+        self._marks = {**changes.marks, **self._marks}

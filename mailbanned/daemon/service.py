@@ -1,0 +1,215 @@
+"""The daemon: puts the parts together, runs them as one task tree, and takes them down again.
+
+Stopping is an exception that ends the tree. Bans stay in force when the daemon stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from mailbanned import config as configuration
+from mailbanned.accounts import Accounts
+from mailbanned.clock import Clock, SystemClock
+from mailbanned.config import Config, ConfigError, Problem
+from mailbanned.control import ControlError, ControlServer
+from mailbanned.daemon import build, status
+from mailbanned.daemon.asker import Asker
+from mailbanned.daemon.commands import commands
+from mailbanned.daemon.core import Core
+from mailbanned.daemon.enforcing import Enforcing
+from mailbanned.daemon.following import Following
+from mailbanned.daemon.notify import notify, reloading, watchdog
+from mailbanned.daemon.own import own_addresses
+from mailbanned.daemon.saver import Saver
+from mailbanned.jails import Engine, Saved
+from mailbanned.log import get_logger
+from mailbanned.model import Network
+from mailbanned.sources import Watcher
+from mailbanned.store import SQLiteStore, Store, StoreError
+
+log = get_logger("daemon")
+
+_OWN_ADDRESSES_EVERY = 60.0
+
+
+class StartError(Exception):
+    """The daemon cannot start; one sentence."""
+
+
+class _Stop(Exception):
+    """Ends the task tree."""
+
+
+class Daemon:
+    """The daemon with one configuration after another."""
+
+    def __init__(
+        self, config: Config, *, dry_run: bool = False, flush_on_exit: bool = False,
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self.clock = clock or SystemClock()
+        self.config = config
+        self._flush_on_exit = flush_on_exit
+        self._started = self.loaded_at = self.clock.now()
+        self.last_reload = status.Reload(True, self._started)
+        self.own: tuple[Network, ...] = own_addresses()
+        self.engine = Engine(config.rules, self.own)
+        self.store: Store = SQLiteStore(config.file.store.path)
+        self.saver = Saver(self.store, self.engine.changed_windows)
+        self.accounts: Accounts = build.accounts(config.file.accounts, self.clock)
+        self.asker = Asker(self.accounts)
+        self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
+        self.core.filters = build.filter_sets(config)
+        self.enforcing = Enforcing(self.core, self.clock, dry_run)
+        self.watcher = Watcher()
+        self._following: Following | None = None
+        self._banned_before: dict[str, int] = {}
+        self._reloads = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT. Raises StartError if it cannot even begin."""
+        try:
+            state = await self.store.load(self.clock.now())
+        except StoreError as error:
+            raise StartError(str(error)) from None
+        control = self.config.file.control
+        server = ControlServer(control.socket, commands(self), control.group)
+        try:
+            self.engine.restore(Saved(state.bans, state.windows), self.clock.now())
+            self._banned_before = dict(state.banned_total)
+            self.saver.marks = dict(state.marks)
+            async with server.listening():
+                await self._tree()
+        except ControlError as error:
+            raise StartError(str(error)) from None
+        finally:
+            notify("STOPPING=1")
+            await self._wind_up()
+
+    async def _tree(self) -> None:
+        """Everything that runs at the same time."""
+        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._following = Following(tasks, self.clock, self.watcher, self.core.take)
+                tasks.create_task(self.watcher.run())
+                tasks.create_task(self.core.count())
+                tasks.create_task(self.core.expire())
+                tasks.create_task(self.asker.run(self.core.answer))
+                tasks.create_task(self.saver.run())
+                tasks.create_task(self._follow_own_addresses())
+                tasks.create_task(watchdog())
+                await self.enforcing.start(tasks, self.config.file.firewall)
+                await self._following.follow(self.config, self.saver.marks)
+                tasks.create_task(self._obey_signals(signals))
+                notify("READY=1", f"STATUS={self._summary()}")
+                log.info(
+                    "mailbanned is at work",
+                    config=str(self.config.path),
+                    jails=len(self.config.rules),
+                    bans=len(self.engine.ledger.subjects()),
+                )
+                for hint in self.config.hints:
+                    log.warning(hint)
+        except* _Stop:
+            log.info("stopping; bans stay in force")
+
+    async def _wind_up(self) -> None:
+        """After the tree: what must be written down and let go of."""
+        await self.saver.save()
+        await self.enforcing.close(flush=self._flush_on_exit)
+        await self.asker.accounts.close()
+        await self.store.close()
+
+    async def _obey_signals(self, caught: asyncio.Queue[signal.Signals]) -> None:
+        while await caught.get() == signal.SIGHUP:
+            await self.reload()
+        raise _Stop
+
+    async def reload(self) -> status.Reload:
+        """Takes the configuration files anew, as a whole or not at all; bans and counts stay."""
+        async with self._reloads:
+            reloading()
+            try:
+                config = await asyncio.to_thread(configuration.load, self.config.path)
+                self._refuse_what_needs_a_start(config)
+                await self._take(config)
+            except ConfigError as error:
+                errors = [str(problem) for problem in error.problems]
+                self.last_reload = status.Reload(False, self.clock.now(), errors)
+                log.error("the new configuration is refused; the old one goes on", errors=errors)
+            except Exception as error:  # a bug in a reload must not end the protection
+                self.last_reload = status.Reload(False, self.clock.now(), [f"a bug: {error!r}"])
+                log.exception("the reload failed; this is a bug, please report it")
+            else:
+                self.last_reload = status.Reload(True, self.clock.now())
+                log.info("the new configuration is in use", jails=len(config.rules))
+            notify("READY=1", f"STATUS={self._summary()}")
+            return self.last_reload
+
+    def _refuse_what_needs_a_start(self, config: Config) -> None:
+        old, new = self.config.file, config.file
+        keys = [
+            key
+            for key, before, after in (
+                ("store.path", old.store.path, new.store.path),
+                ("control.socket", old.control.socket, new.control.socket),
+                ("control.group", old.control.group, new.control.group),
+                ("log", old.log, new.log),
+            )
+            if before != after
+        ]
+        if keys:
+            what, remedy = "cannot change while running", "restart mailbanned; bans stay in force"
+            raise ConfigError([Problem(str(config.path), key, what, remedy) for key in keys])
+
+    async def _take(self, config: Config) -> None:
+        """From here on nothing can be refused any more."""
+        before, self.config = self.config, config
+        self.loaded_at = self.clock.now()
+        self._configure_engine()
+        self.core.filters = build.filter_sets(config)
+        if config.file.accounts != before.file.accounts:
+            await self.asker.exchange(build.accounts(config.file.accounts, self.clock))
+        if config.file.firewall != before.file.firewall:
+            await self.enforcing.exchange(config.file.firewall)
+        if self._following is not None:
+            await self._following.follow(config, self.saver.marks)
+
+    def _configure_engine(self) -> None:
+        for unban in self.engine.configure(self.config.rules, self.own, self.clock.now()):
+            self.core.lifted(unban)
+
+    async def _follow_own_addresses(self) -> None:
+        while True:
+            await asyncio.sleep(_OWN_ADDRESSES_EVERY)
+            own = own_addresses()
+            if own != self.own:
+                self.own = own
+                self._configure_engine()
+
+    def _summary(self) -> str:
+        return (
+            f"{len(self.config.rules)} jails, {len(self.engine.ledger.subjects())} banned, "
+            f"firewall {self.enforcing.state().state}"
+        )
+
+    def status(self, jail: str | None = None) -> dict[str, object]:
+        """The status document."""
+        parts = status.Parts(
+            config=self.config,
+            loaded_at=self.loaded_at,
+            last_reload=self.last_reload,
+            core=self.core,
+            saver=self.saver,
+            accounts=self.asker.accounts,
+            unasked=self.asker.unasked,
+            firewall=self.enforcing.state(),
+            sessions=self.enforcing.sessions(),
+            sources=self._following.sources if self._following else {},
+            banned_before=self._banned_before,
+        )
+        return status.document(parts, self.clock.now(), self._started, jail)

@@ -1,0 +1,156 @@
+"""The status document: what `mailbanned status --json` prints, field for field."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailbanned.accounts import Accounts
+from mailbanned.clock import iso
+from mailbanned.config import Config
+from mailbanned.daemon.core import Core
+from mailbanned.daemon.saver import Saver
+from mailbanned.firewall import FirewallState
+from mailbanned.jails import JailRules
+from mailbanned.model import Ban
+from mailbanned.sources import Source
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Reload:
+    """How the last (re)load of the configuration went."""
+
+    ok: bool
+    at: float
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the document tells of."""
+
+    config: Config
+    loaded_at: float
+    last_reload: Reload
+    core: Core
+    saver: Saver
+    accounts: Accounts
+    unasked: int
+    firewall: FirewallState
+    sessions: str
+    sources: Mapping[str, Source]
+    banned_before: Mapping[str, int]
+
+
+def document(parts: Parts, now: float, started: float, jail: str | None = None) -> dict[str, Any]:
+    """The whole status, or with `jail` only that jail among the jails."""
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "uptime_s": round(now - started, 3),
+        "config": {
+            "path": str(parts.config.path),
+            "loaded_at": iso(parts.loaded_at),
+            "last_reload": {
+                "ok": parts.last_reload.ok,
+                "at": iso(parts.last_reload.at),
+                "errors": parts.last_reload.errors,
+            },
+            "hints": list(parts.config.hints),
+        },
+        "firewall": _firewall(parts),
+        "accounts": _accounts(parts),
+        "sources": [_source(source) for source in parts.sources.values()],
+        "jails": [one for one in _jails(parts, now) if jail in (None, one["name"])],
+        "reaction_ms": parts.core.reaction.summary(),
+        "store": {"path": str(parts.config.file.store.path), "error": parts.saver.error},
+    }
+
+
+def _firewall(parts: Parts) -> dict[str, Any]:
+    state = parts.firewall
+    return {
+        "backend": state.backend,
+        "state": state.state,
+        "zone": state.zone,
+        "detail": state.detail,
+        "bans_in_force": state.bans_in_force,
+        "pending": state.pending,
+        "sessions": parts.sessions,
+    }
+
+
+def _accounts(parts: Parts) -> dict[str, Any]:
+    state = parts.accounts.state()
+    return {
+        "backend": state.backend,
+        "state": state.state,
+        "lookups": state.lookups,
+        "failures": state.failures,
+        "cached": state.cached,
+        "unasked": parts.unasked,
+        "last_error": state.last_error,
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    state = source.state()
+    return {
+        "name": state.name,
+        "kind": state.kind,
+        "paths": list(state.paths),
+        "state": state.state,
+        "detail": state.detail,
+        "lines": state.lines,
+        "last_line_at": iso(state.last_line_at),
+        "lag_bytes": state.lag_bytes,
+    }
+
+
+def _jails(parts: Parts, now: float) -> Iterable[dict[str, Any]]:
+    """The configured jails in their order, then others that still hold bans."""
+    bans: dict[str, list[Ban]] = {}
+    for ban in parts.core.engine.ledger:
+        bans.setdefault(ban.jail, []).append(ban)
+    tables = parts.config.file.jails
+    for name in [*tables, *(name for name in bans if name not in tables)]:
+        jail = parts.core.engine.jails.get(name)
+        mine = sorted(bans.get(name, ()), key=lambda ban: ban.since)
+        before = parts.banned_before.get(name, 0)
+        yield {
+            "name": name,
+            "enabled": jail is not None,
+            "source": tables[name].source if name in tables else None,
+            "failures_now": jail.windows.failures(now) if jail else 0,
+            "failures_total": jail.failures_total if jail else 0,
+            "ignored_total": jail.ignored_total if jail else 0,
+            "banned_now": len(mine),
+            "banned_total": before + (jail.banned_total if jail else 0),
+            **_limits(jail.rules if jail else None),
+            "bans": [_ban(ban) for ban in mine],
+        }
+
+
+def _limits(rules: JailRules | None) -> dict[str, Any]:
+    if rules is None:
+        return {}
+    return {
+        "maxretry": rules.maxretry,
+        "findtime_s": rules.findtime,
+        "bantime_s": rules.bantime,
+    }
+
+
+def _ban(ban: Ban) -> dict[str, Any]:
+    return {
+        "address": ban.subject,
+        "since": iso(ban.since),
+        "until": iso(ban.until),
+        "failures": ban.failures,
+        "user": ban.user,
+        "reason": ban.reason,
+    }
