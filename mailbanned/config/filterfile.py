@@ -13,6 +13,8 @@ from pydantic import Field
 from mailbanned.config.problems import Problem, Strict, read_toml, validate
 from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
 
+Loaded = tuple[Filter | None, list[Problem]]
+
 
 class PatternTable(Strict):
     name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
@@ -40,22 +42,21 @@ class FilterFile(Strict):
     misses: list[MissTable] = Field(default_factory=list)
 
 
-def load_filter(name: str, folders: list[Path]) -> tuple[Filter | None, list[Problem]]:
-    """The filter of that name from the first folder that has it, and all that is wrong with it."""
+def load_filter(name: str, folders: list[Path], file: str, key: str) -> Loaded:
+    """The filter of that name from the first folder that has it, and all that is wrong with it.
+
+    file, key: where the filter is named, for the problem that there is none.
+    """
     for folder in folders:
         path = folder / f"{name}.toml"
         if path.is_file():
             return _read(name, path)
-    looked = ", ".join(str(folder) for folder in folders)
-    known = sorted({p.stem for folder in folders for p in folder.glob("*.toml")})
-    return None, [
-        Problem(
-            looked, f"filter {name!r}", "there is no such filter", f"known are {', '.join(known)}"
-        )
-    ]
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+    remedy = f"known are {', '.join(known)}; an own one is {folders[0] / name}.toml"
+    return None, [Problem(file, key, f"there is no filter {name!r}", remedy)]
 
 
-def _read(name: str, path: Path) -> tuple[Filter | None, list[Problem]]:
+def _read(name: str, path: Path) -> Loaded:
     tables, found = read_toml(path)
     if tables is None:
         return None, found

@@ -67,7 +67,7 @@ def load(path: Path) -> Config:
     if file is None:
         raise ConfigError([_placed(problem, origins) for problem in problems])
     filters, problems = _filters(file, path)
-    problems += [_placed(problem, origins) for problem in _crossed(file, str(path))]
+    problems = [_placed(problem, origins) for problem in problems + _crossed(file, str(path))]
     if problems:
         raise ConfigError(problems)
     rules = tuple(_rules(n, j, file) for n, j in file.jails.items() if j.enabled)
@@ -105,8 +105,10 @@ def _filters(file: File, path: Path) -> tuple[dict[str, Filter], list[Problem]]:
     """Every filter that a jail names, with its samples run."""
     filters: dict[str, Filter] = {}
     problems: list[Problem] = []
-    for name in dict.fromkeys(jail.filter for jail in file.jails.values()):
-        found, wrong = load_filter(name, [path.parent / "filters", SHIPPED / "filters"])
+    first_named = {jail.filter: name for name, jail in reversed(file.jails.items())}
+    for name, jail in reversed(first_named.items()):
+        folders = [path.parent / "filters", SHIPPED / "filters"]
+        found, wrong = load_filter(name, folders, str(path), f"jails.{jail}.filter")
         problems += wrong
         if found is not None:
             filters[name] = found

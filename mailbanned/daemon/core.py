@@ -49,7 +49,7 @@ class Core:
         self._clock = clock
         self._saver = saver
         self._ask = ask
-        self._blocks: asyncio.Queue[Block] = asyncio.Queue(_BLOCKS)
+        self._blocks: asyncio.Queue[Block | asyncio.Event] = asyncio.Queue(_BLOCKS)
         self._unconfirmed: dict[Subject, list[Ban]] = {}
         self._in_force: set[Subject] = set()
         self._something_in_force = asyncio.Event()
@@ -60,10 +60,19 @@ class Core:
         """A block of a source; waits while the core is behind."""
         await self._blocks.put(block)
 
+    async def settled(self) -> None:
+        """Waits until everything taken so far has been counted."""
+        mark = asyncio.Event()
+        await self._blocks.put(mark)
+        await mark.wait()
+
     async def count(self) -> None:
         """Counts what comes in, until cancelled."""
         while True:
             block = await self._blocks.get()
+            if isinstance(block, asyncio.Event):
+                block.set()
+                continue
             filters = self.filters.get(block.source)
             if filters is not None:
                 await self._count(block, filters)
@@ -126,10 +135,8 @@ class Core:
     def _banned(self, ban: Ban) -> None:
         self._saver.decided(ban)
         self._deadline_moved.set()
-        if ban.subject in self._in_force:
-            self._say(ban, None)
-        elif self.firewall is not None:
-            self._unconfirmed.setdefault(ban.subject, []).append(ban)
+        self._unconfirmed.setdefault(ban.subject, []).append(ban)
+        if self.firewall is not None:
             self.firewall.want(ban.subject)
 
     def lifted(self, unban: Unban) -> None:

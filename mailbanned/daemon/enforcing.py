@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from mailbanned.clock import Clock
 from mailbanned.config import FirewallTable
 from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
-from mailbanned.firewall import Enforcer, Firewall, FirewallDown, FirewallState, Sessions
+from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, Sessions
 from mailbanned.log import get_logger
 
 log = get_logger("firewall")
 
 
 class Enforcing:
-    """Keeps one enforcer at work for the core. `start` comes before everything else."""
+    """Keeps one enforcer at work for the core."""
 
-    def __init__(self, core: Core, clock: Clock, dry_run: bool) -> None:
+    def __init__(self, core: Core, clock: Clock, table: FirewallTable, dry_run: bool) -> None:
         self._core = core
         self._clock = clock
         self._dry_run = dry_run
         self._sessions = Sessions()
+        self._use(table)
 
-    async def start(self, tasks: asyncio.TaskGroup, table: FirewallTable) -> None:
+    def _use(self, table: FirewallTable) -> None:
+        self._table = table
+        firewall = build.firewall(table, self._dry_run)
+        self._cuts = table.cut_sessions and firewall.name != "dry-run"
+        cut = self._sessions.cut if self._cuts else None
+        in_force = self._core.in_force
+        self._enforcer = Enforcer(firewall, self._clock, cut=cut, in_force=in_force)
+        self._core.firewall = self._enforcer
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
         """Enforces what the ledger holds, and from now on what the core decides."""
         self._tasks = tasks
-        self._table = table
-        self._firewall: Firewall = build.firewall(table, self._dry_run)
-        self._cuts = table.cut_sessions and self._firewall.name != "dry-run"
-        self._enforcer = Enforcer(
-            self._firewall,
-            self._clock,
-            cut=self._sessions.cut if self._cuts else None,
-            in_force=self._core.in_force,
-        )
         self._enforcer.restore(self._core.engine.ledger.subjects())
-        self._core.firewall = self._enforcer
         self._running = tasks.create_task(self._enforcer.run())
 
     async def exchange(self, table: FirewallTable) -> None:
@@ -48,21 +47,17 @@ class Enforcing:
         """
         self._running.cancel()
         await asyncio.wait([self._running])
-        moved = (table.backend, table.zone) != (self._table.backend, self._table.zone)
-        await self.close(flush=moved)
-        await self.start(self._tasks, table)
+        if (table.backend, table.zone) != (self._table.backend, self._table.zone):
+            await self.flush()
+        self._use(table)
+        self.start(self._tasks)
 
-    async def close(self, *, flush: bool) -> None:
-        """Lets go of the firewall; with `flush` every ban of ours is taken out of it."""
-        if not hasattr(self, "_enforcer"):
-            return
-        if flush:
-            try:
-                await self._enforcer.flush()
-            except FirewallDown as error:
-                log.warning("cannot take the bans out of the firewall", error=str(error))
-        with suppress(FirewallDown):
-            await self._firewall.close()
+    async def flush(self) -> None:
+        """Takes every ban of ours out of the firewall; only while the enforcer does not run."""
+        try:
+            await self._enforcer.flush()
+        except FirewallDown as error:
+            log.warning("cannot take the bans out of the firewall", error=str(error))
 
     def state(self) -> FirewallState:
         """How the firewall is doing."""

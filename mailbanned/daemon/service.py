@@ -61,7 +61,7 @@ class Daemon:
         self.asker = Asker(self.accounts)
         self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
         self.core.filters = build.filter_sets(config)
-        self.enforcing = Enforcing(self.core, self.clock, dry_run)
+        self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
         self._following: Following | None = None
         self._banned_before: dict[str, int] = {}
@@ -94,7 +94,7 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._following = Following(tasks, self.clock, self.watcher, self.core.take)
+                self._following = Following(tasks, self.clock, self.watcher, self.core)
                 tasks.create_task(self.watcher.run())
                 tasks.create_task(self.core.count())
                 tasks.create_task(self.core.expire())
@@ -102,7 +102,7 @@ class Daemon:
                 tasks.create_task(self.saver.run())
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
-                await self.enforcing.start(tasks, self.config.file.firewall)
+                self.enforcing.start(tasks)
                 await self._following.follow(self.config, self.saver.marks)
                 tasks.create_task(self._obey_signals(signals))
                 notify("READY=1", f"STATUS={self._summary()}")
@@ -120,7 +120,8 @@ class Daemon:
     async def _wind_up(self) -> None:
         """After the tree: what must be written down and let go of."""
         await self.saver.save()
-        await self.enforcing.close(flush=self._flush_on_exit)
+        if self._flush_on_exit:
+            await self.enforcing.flush()
         await self.asker.accounts.close()
         await self.store.close()
 
