@@ -8,6 +8,7 @@ administrator sets the clock, running bans end earlier or later by that step.
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Protocol
 
 
@@ -31,3 +32,10 @@ class SystemClock:
 
     def ticks(self) -> float:
         return time.monotonic()
+
+
+def iso(at: float | None) -> str | None:
+    """A time as people and programs read it: ISO 8601 with this host's offset; None stays None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at).astimezone().isoformat()

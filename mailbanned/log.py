@@ -8,6 +8,7 @@ return values, and whoever asked them may log.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ Form = Literal["auto", "text", "keyvalue", "json"]
 # systemd reads "<N>" at the start of a line as the syslog priority of the message.
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
+# Values of these types stay as they are: none of them is ever shown with a control character.
+_HARMLESS = (bool, int, float, list, tuple, dict, type(None))
+
 
 def get_logger(room: str) -> Any:
     """The logger of one room, for example "sources"; values given to it stay structured."""
@@ -27,26 +31,49 @@ def get_logger(room: str) -> Any:
 def set_up(form: Form = "auto", level: str = "info") -> None:
     """Decides how log messages look: once, at start. They go to stderr.
 
-    "auto" is coloured text on a terminal and key=value elsewhere (as in the journal).
+    "auto" is coloured text on a terminal and key=value elsewhere. Under journald, which keeps its
+    own time and priority, key=value lines carry a "<N>" priority instead of a time stamp.
     """
     terminal = sys.stderr.isatty()
     if form == "auto":
         form = "text" if terminal else "keyvalue"
-    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=False)
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        _printable,
+    ]
     if form == "text":
         short = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False)
         shared += [_without_room, short, structlog.dev.ConsoleRenderer(colors=terminal)]
-    elif form == "keyvalue":
-        shared += [_with_priority]
     else:
-        shared += [stamp, structlog.processors.JSONRenderer()]
+        shared += [structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")]
+        shared += [_key_value if form == "keyvalue" else structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
     )
+
+
+def printable(text: str) -> str:
+    """Text from outside with its control characters escaped, so that no name steers a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def _printable(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """No value breaks its line; a trace keeps its lines, indented, so that none poses as ours."""
+    trace = event.pop("exception", None)
+    shown = {
+        key: value if isinstance(value, _HARMLESS) else printable(str(value))
+        for key, value in event.items()
+    }
+    if trace is not None:
+        shown["exception"] = "\n".join(f"    {printable(line)}" for line in trace.split("\n"))
+    return shown
 
 
 def _without_room(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -58,13 +85,11 @@ def _without_room(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 _pairs = structlog.processors.LogfmtRenderer(bool_as_flag=False)
 
 
-def _with_priority(logger: Any, name: str, event: dict[str, Any]) -> str:
-    """`<6>[sshd] Ban 192.0.2.1 failures=3 user=root`: the sentence first, as grep expects it."""
-    sentence = str(event.pop("event", "")).replace("\n", "\\n")
-    level = str(event.pop("level", "info"))
-    trace = event.pop("exception", None)
-    if trace:
-        event["exception"] = trace
-    priority = f"<{_PRIORITY.get(level, 6)}>" if not sys.stderr.isatty() else ""
-    values = {key: "" if value is None else value for key, value in event.items()}
-    return f"{priority}{sentence} {_pairs(logger, name, values)}".rstrip()
+def _key_value(logger: Any, name: str, event: dict[str, Any]) -> str:
+    """`[sshd] Ban 192.0.2.1 failures=3 user=root`: the sentence first, as grep expects it."""
+    sentence = event.pop("event", "")
+    at = event.pop("at")
+    level = event.pop("level", "info")
+    trace = f"\n{event.pop('exception')}" if "exception" in event else ""
+    start = f"<{_PRIORITY.get(level, 6)}>" if "JOURNAL_STREAM" in os.environ else f"{at} {level} "
+    return f"{start}{sentence} {_pairs(logger, name, event)}".rstrip() + trace

@@ -57,13 +57,13 @@ class Verbs(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, path: Path | None) -> None:
     """Bans the attackers of a mail host through firewalld, within hundredths of a second."""
-    ctx.obj = Options(path or DEFAULT_CONFIG, named=path is not None)
+    ctx.obj = Options((path or DEFAULT_CONFIG).absolute(), named=path is not None)
 
 
 def main() -> None:
     """The entry point: runs a verb and turns faults into one sentence and an exit code."""
     try:
-        cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False)
     except Fault as fault:
         click.echo(f"mailbanned: {fault}", err=True)
         sys.exit(fault.code)
@@ -78,3 +78,5 @@ def main() -> None:
         # Whoever read our output has seen enough (`mailbanned status | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    # Without its standalone mode click hands on what a verb gave to ctx.exit.
+    sys.exit(status if isinstance(status, int) else 0)

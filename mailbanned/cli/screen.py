@@ -84,24 +84,27 @@ def _head(document: dict[str, Any]) -> Table:
 
 
 def _jails(jails: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2))
-    table.add_column("jail")
-    for title in ("failures now", "in all", "banned now", "in all"):
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("jail", no_wrap=True)
+    for title in ("failures", "now", "banned", "now"):
         table.add_column(title, justify="right")
-    table.add_column("rule", style="dim")
+    table.add_column("rule", style="dim", no_wrap=True)
     for jail in jails:
-        rule = "resting"
-        if jail["enabled"]:
-            rule = f"{jail['maxretry']} in {span(jail['findtime_s'])} → {span(jail['bantime_s'])}"
         table.add_row(
             Text(jail["name"], style="" if jail["enabled"] else "dim"),
-            _count(jail["failures_now"], "yellow"),
             _count(jail["failures_total"], ""),
-            _count(jail["banned_now"], "red"),
+            _count(jail["failures_now"], "yellow"),
             _count(jail["banned_total"], ""),
-            rule,
+            _count(jail["banned_now"], "red"),
+            _rule(jail),
         )
     return table
+
+
+def _rule(jail: dict[str, Any]) -> str:
+    if jail["enabled"]:
+        return f"{jail['maxretry']} in {span(jail['findtime_s'])} → {span(jail['bantime_s'])}"
+    return "resting" if jail["source"] else "by hand"
 
 
 def _count(number: int, style: str) -> Text:
@@ -109,13 +112,13 @@ def _count(number: int, style: str) -> Text:
 
 
 def _bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
-    table = Table(box=None, header_style="bold", padding=(0, 2))
-    table.add_column("banned")
-    table.add_column("jail")
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("address", no_wrap=True)
+    table.add_column("jail", no_wrap=True)
     table.add_column("since", justify="right")
     table.add_column("left", justify="right")
     table.add_column("failures", justify="right")
-    table.add_column("as user", overflow="ellipsis", no_wrap=True, max_width=40)
+    table.add_column("as user, or why", overflow="ellipsis", no_wrap=True)
     for jail, ban in bans:
         since = (now - datetime.fromisoformat(ban["since"])).total_seconds()
         left = ban["until"] and (datetime.fromisoformat(ban["until"]) - now).total_seconds()
@@ -124,7 +127,7 @@ def _bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
             jail,
             f"{span(max(0.0, since))} ago",
             span(left),
-            str(ban["failures"] or ban["reason"]),
-            Text(printable(ban["user"] or "-")),
+            str(ban["failures"] or ""),
+            Text(printable(ban["user"] or ban["reason"])),
         )
     return table

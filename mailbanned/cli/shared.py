@@ -40,10 +40,10 @@ class Options:
 
     def file(self) -> Path:
         """The configuration to read: the named one, the host's, else the one that is shipped."""
-        from mailbanned.config import SHIPPED
-
         if self.named or os.path.lexists(self.config):
             return self.config
+        from mailbanned.config import SHIPPED
+
         return SHIPPED / "mailbanned.toml"
 
 

@@ -31,7 +31,6 @@ def plain(document: dict[str, Any]) -> str:
     """The overview for pipes; its labels are the ones that monitoring scripts know already."""
     firewall, accounts = document["firewall"], document["accounts"]
     names = [jail["name"] for jail in document["jails"]]
-    reaction = document["reaction_ms"]
     rows = [
         ("Daemon", f"pid {document['pid']}, up {span(document['uptime_s'])}"),
         ("Configuration", _configuration(document["config"])),
@@ -44,8 +43,7 @@ def plain(document: dict[str, Any]) -> str:
              f"{' '.join(s['paths'])}")
             for s in document["sources"]
         ),
-        ("Reaction", f"{reaction['count']} bans, p50 {reaction['p50']} ms, p99 {reaction['p99']} "
-         f"ms, max {reaction['max']} ms"),
+        ("Reaction", _reaction(document["reaction_ms"])),
         ("Currently banned", str(sum(jail["banned_now"] for jail in document["jails"]))),
         ("Total banned", str(sum(jail["banned_total"] for jail in document["jails"]))),
         ("Number of jail", str(len(names))),
@@ -71,6 +69,13 @@ def plain_jail(jail: dict[str, Any], document: dict[str, Any]) -> str:
         f"   |- Total banned:\t{jail['banned_total']}",
         f"   `- Banned IP list:\t{' '.join(addresses)}",
     ])  # fmt: skip
+
+
+def _reaction(reaction: dict[str, Any]) -> str:
+    if not reaction["count"]:
+        return "no ban yet"
+    p50, p99, most = reaction["p50"], reaction["p99"], reaction["max"]
+    return f"{reaction['count']} bans, p50 {p50} ms, p99 {p99} ms, max {most} ms"
 
 
 def _address(subject: str) -> str:

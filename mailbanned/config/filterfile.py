@@ -49,8 +49,13 @@ def load_filter(name: str, folders: list[Path], file: str, key: str) -> Loaded:
     """
     for folder in folders:
         path = folder / f"{name}.toml"
-        if path.is_file():
-            return _read(name, path)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            pass  # reading it says what is wrong
+        return _read(name, path)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
     remedy = f"known are {', '.join(known)}; an own one is {folders[0] / name}.toml"
     return None, [Problem(file, key, f"there is no filter {name!r}", remedy)]

@@ -5,7 +5,6 @@ A later value wins, table by table; lists are values and are replaced as a whole
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ import mailbanned
 from mailbanned.config.filterfile import load_filter
 from mailbanned.config.problems import ConfigError, Problem, read_toml, validate
 from mailbanned.config.schema import File, JailTable
+from mailbanned.config.units import is_name
 from mailbanned.filters import Filter
 from mailbanned.jails import MANUAL, JailRules
 
 Keys = tuple[str, ...]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 def _shipped() -> Path:
@@ -56,23 +55,34 @@ def load(path: Path) -> Config:
     """The configuration at `path`. Raises ConfigError with everything that is wrong with it."""
     merged: dict[str, Any] = {}
     origins: dict[Keys, str] = {}
-    problems: list[Problem] = []
-    for one in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
+    more, problems = _additions(path.parent / "conf.d")
+    for one in [path, *more]:
         tables, found = read_toml(one)
         problems += found
         _merge(merged, tables or {}, str(one), origins)
     if problems:
         raise ConfigError(problems)
     file, problems = validate(File, merged, str(path))
-    if file is None:
-        raise ConfigError([_placed(problem, origins) for problem in problems])
-    filters, problems = _filters(file, path)
-    problems = [_placed(problem, origins) for problem in problems + _crossed(file, str(path))]
-    if problems:
-        raise ConfigError(problems)
+    jails = _tables(merged, "jails")
+    filters, wrong = _filters(jails, path)
+    problems += wrong + _crossed(jails, _tables(merged, "sources"), str(path))
+    if file is None or problems:
+        raise ConfigError([_placed(problem, str(path), origins) for problem in problems])
     rules = tuple(_rules(n, j, file) for n, j in file.jails.items() if j.enabled)
     resting = tuple(name for name, jail in file.jails.items() if not jail.enabled)
     return Config(path, file, rules, resting, filters, tuple(_hints(file)))
+
+
+def _additions(folder: Path) -> tuple[list[Path], list[Problem]]:
+    """The files of conf.d, as a shell's *.toml finds them: without hidden ones."""
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".toml"]
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        remedy = "make it a folder that the user who runs this may read, or remove it"
+        return [], [Problem(str(folder), "folder", f"cannot be read ({error.strerror})", remedy)]
+    return sorted(path for path in found if not path.name.startswith(".")), []
 
 
 def _merge(
@@ -92,8 +102,13 @@ def _merge(
             into[key] = value
 
 
-def _placed(problem: Problem, origins: dict[Keys, str]) -> Problem:
-    """The problem with the file that gave its key (or the table that should have)."""
+def _placed(problem: Problem, main: str, origins: dict[Keys, str]) -> Problem:
+    """The problem with the file that gave its key (or the table that should have).
+
+    Problems of filter files have keys of their own and know their file.
+    """
+    if problem.file != main:
+        return problem
     known = {".".join(keys): file for keys, file in origins.items()}
     key = problem.key
     while key and key not in known:
@@ -101,12 +116,25 @@ def _placed(problem: Problem, origins: dict[Keys, str]) -> Problem:
     return Problem(known.get(key, problem.file), problem.key, problem.what, problem.remedy)
 
 
-def _filters(file: File, path: Path) -> tuple[dict[str, Filter], list[Problem]]:
+def _tables(merged: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """The [kind.NAME] tables as they were written, whether or not the rest is good."""
+    tables = merged.get(kind)
+    if not isinstance(tables, dict):
+        return {}
+    return {name: table for name, table in tables.items() if isinstance(table, dict)}
+
+
+def _filters(
+    jails: dict[str, dict[str, Any]], path: Path
+) -> tuple[dict[str, Filter], list[Problem]]:
     """Every filter that a jail names, with its samples run."""
     filters: dict[str, Filter] = {}
     problems: list[Problem] = []
-    first_named = {jail.filter: name for name, jail in reversed(file.jails.items())}
-    for name, jail in reversed(first_named.items()):
+    first_named: dict[str, str] = {}
+    for jail, table in jails.items():
+        if is_name(table.get("filter")):
+            first_named.setdefault(table["filter"], jail)
+    for name, jail in first_named.items():
         folders = [path.parent / "filters", SHIPPED / "filters"]
         found, wrong = load_filter(name, folders, str(path), f"jails.{jail}.filter")
         problems += wrong
@@ -115,21 +143,19 @@ def _filters(file: File, path: Path) -> tuple[dict[str, Filter], list[Problem]]:
     return filters, problems
 
 
-def _crossed(file: File, path: str) -> list[Problem]:
+def _crossed(
+    jails: dict[str, dict[str, Any]], sources: dict[str, dict[str, Any]], path: str
+) -> list[Problem]:
     """What only shows when tables are seen together."""
     found = []
-    for kind, names in (("sources", file.sources), ("jails", file.jails)):
-        for name in names:
-            if not _NAME.fullmatch(name):
-                remedy = "use letters, digits, '-', '_' and '.'"
-                found.append(Problem(path, f"{kind}.{name}", "is not a name", remedy))
-    if MANUAL in file.jails:
+    if MANUAL in jails:
         remedy = "choose another name"
         found.append(Problem(path, f"jails.{MANUAL}", "is kept for bans by hand", remedy))
-    for name, jail in file.jails.items():
-        if jail.source not in file.sources:
-            known = ", ".join(file.sources) or "none yet"
-            what = f"there is no [sources.{jail.source}]"
+    for name, jail in jails.items():
+        source = jail.get("source")
+        if is_name(source) and source not in sources:
+            known = ", ".join(sources) or "none yet"
+            what = f"there is no [sources.{source}]"
             remedy = f"name one of the sources ({known}) or add it"
             found.append(Problem(path, f"jails.{name}.source", what, remedy))
     return found

@@ -36,9 +36,12 @@ class ConfigError(Exception):
 
 
 class Strict(BaseModel):
-    """A table of the configuration: immutable, and unknown keys are errors."""
+    """A table of the configuration: immutable; unknown keys and other types are errors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Nothing is taken for something else: `maxretry = true` is no 1.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 Table = TypeVar("Table", bound=Strict)
@@ -56,7 +59,7 @@ def read_toml(path: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
     except UnicodeDecodeError as error:
         remedy = "save the file as UTF-8"
         return None, [Problem(str(path), "file", f"is not UTF-8 at byte {error.start}", remedy)]
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib has no own error for huge numbers
         return None, [Problem(str(path), "syntax", f"is not TOML: {error}", "mend that line")]
 
 
@@ -79,6 +82,8 @@ def _problem(model: type[BaseModel], details: Any, file: str) -> Problem:
     if details["type"] == "missing":
         return Problem(file, key, "is missing", "add it")
     what, _, remedy = str(details["msg"]).removeprefix("Value error, ").partition("; ")
+    if details["type"] in ("model_type", "dict_type"):
+        what, remedy = "is not a table", f"write it as [{key}]"
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) else ""
     return Problem(file, key or "file", f"{what}{shown}", remedy or "correct the value")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mailbanned.config.problems import Strict
-from mailbanned.config.units import BanTime, Duration, Networks, zone
+from mailbanned.config.units import BanTime, Duration, Name, Networks, zone
+from mailbanned.firewall import BACKENDS
 from mailbanned.model import Network
 
 _MYSQL_QUERY = (
@@ -21,7 +22,8 @@ _MYSQL_QUERY = (
     "OR username LIKE CONCAT(%(user)s, '@%%') LIMIT 1"
 )
 _SQLITE_QUERY = (
-    "SELECT 1 FROM mailbox WHERE username = :user OR username LIKE :user || '@%' LIMIT 1"
+    "SELECT 1 FROM mailbox WHERE username = :user COLLATE NOCASE "
+    "OR username LIKE :user || '@%' LIMIT 1"
 )
 _LOCAL: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
@@ -30,56 +32,64 @@ def _option(default: Any, text: str, **limits: Any) -> Any:
     return Field(default, description=text, **limits)
 
 
-def _no_nul(path: Path) -> Path:
-    if "\0" in str(path) or not path.name:
+def _file_path(value: Any) -> Path:
+    if not isinstance(value, str) or "\0" in value or not Path(value).name:
         raise ValueError("is not a path of a file; name one")
-    return path
+    return Path(value)
 
 
-FilePath = Annotated[Path, AfterValidator(_no_nul)]
+def _backend(name: Any) -> str:
+    if not isinstance(name, str) or name not in BACKENDS:
+        raise ValueError(f"is no firewall backend; known are {', '.join(BACKENDS)}")
+    return name
+
+
+FilePath = Annotated[Path, BeforeValidator(_file_path)]
 
 
 class Counting(Strict):
     """[defaults]: what holds for every jail that does not say otherwise."""
 
     findtime: Duration = _option(3600.0, "how far back failures count")
-    bantime: BanTime = _option(86400.0, 'how long a ban lasts; "permanent" (or -1) never ends')
+    bantime: BanTime = _option(86400.0, 'how long a ban lasts; `"permanent"` or `-1` is for ever')
     maxretry: int = _option(3, "the failure that reaches this number brings the ban", ge=1, le=1000)
     ignore: Networks = _option(_LOCAL, "addresses and networks that are never counted or banned")
-    ignore_own_addresses: bool = _option(True, "this host's own addresses are never banned")
+    ignore_own_addresses: bool = _option(
+        True, "this host's own addresses are never counted or banned"
+    )
     ipv6_prefix: int = _option(
-        64, "IPv6 is counted and banned by networks of this size", ge=32, le=128
+        64, "the length of the prefix by which IPv6 is counted and banned", ge=32, le=128
     )
 
 
 class JailTable(Strict):
     """[jails.NAME]: which failures lead to a ban. Any option of [defaults] may be set here."""
 
-    enabled: bool = _option(True, "false: the jail rests; its bans stay until they end")
-    source: str = _option(..., "the name of a [sources.NAME] table")
-    filter: str = _option(..., "the name of a filter: filters/NAME.toml")
+    enabled: bool = _option(True, "`false`: the jail rests; its bans stay until they end")
+    source: Name = _option(..., "the name of a `[sources.NAME]` table")
+    filter: Name = _option(..., "the name of a filter: its file without `.toml`")
     accounts: Literal["any", "unknown"] = _option(
-        "any", '"unknown": only attempts at accounts that do not exist count'
+        "any", '`"unknown"`: only attempts at accounts that do not exist count'
     )
-    findtime: Duration | None = _option(None, "as in [defaults]")
-    bantime: BanTime = _option(None, "as in [defaults]")
-    maxretry: int | None = _option(None, "as in [defaults]", ge=1, le=1000)
-    ignore: Networks | None = _option(None, "instead of the list in [defaults]")
-    ignore_own_addresses: bool | None = _option(None, "as in [defaults]")
-    ipv6_prefix: int | None = _option(None, "as in [defaults]", ge=32, le=128)
+    findtime: Duration | None = _option(None, "instead of the one in `[defaults]`")
+    bantime: BanTime = _option(None, "instead of the one in `[defaults]`")
+    maxretry: int | None = _option(None, "instead of the one in `[defaults]`", ge=1, le=1000)
+    ignore: Networks | None = _option(None, "instead of the list in `[defaults]`")
+    ignore_own_addresses: bool | None = _option(None, "instead of the one in `[defaults]`")
+    ipv6_prefix: int | None = _option(None, "instead of the one in `[defaults]`", ge=32, le=128)
 
 
 class SourceTable(Strict):
     """[sources.NAME]: where log lines come from: either `path` or `journal`."""
 
     path: str | None = _option(
-        None, "a log file, or a glob: every match is followed, later ones too"
+        None, "a log file, or a pattern with `*`: every match is followed, later ones too"
     )
     journal: list[str] | None = _option(
-        None, "systemd units whose journal is followed", min_length=1
+        None, "systemd units whose journal is followed; only what root wrote counts", min_length=1
     )
     timezone: Annotated[ZoneInfo, BeforeValidator(zone)] | None = _option(
-        None, "of time stamps without an offset; default: the host's"
+        None, "the zone of time stamps that carry none; without it, the zone of this host"
     )
 
     @model_validator(mode="after")
@@ -94,12 +104,14 @@ class SourceTable(Strict):
 class FirewallTable(Strict):
     """[firewall]: how bans are enforced."""
 
-    backend: Literal["firewalld", "dry-run"] = _option(
-        "firewalld", '"dry-run" decides and logs, and touches nothing'
+    backend: Annotated[str, BeforeValidator(_backend)] = _option(
+        "firewalld", '`"firewalld"`; or `"dry-run"`, which decides and logs, and touches nothing'
     )
-    zone: str = _option("", 'firewalld zone of the rules; "" is the one that faces outward')
-    verdict: Literal["drop", "reject"] = _option("drop", "what happens to a banned packet")
-    cut_sessions: bool = _option(True, "end the live connections of whoever is banned")
+    zone: str = _option("", 'the firewalld zone of the rules; `""` finds those that face outward')
+    verdict: Literal["drop", "reject"] = _option(
+        "drop", "whether packets of the banned get no answer, or a refusal"
+    )
+    cut_sessions: bool = _option(True, "a ban also ends the connections that are open already")
 
 
 class StoreTable(Strict):
@@ -112,26 +124,30 @@ class ControlTable(Strict):
     """[control]: how the command line reaches the daemon."""
 
     socket: FilePath = _option(Path("/run/mailbanned/control.sock"), "the unix socket")
-    group: str = _option("", "a group whose members may read the status")
+    group: str = _option(
+        "", "a group whose members may read the status, which otherwise only root may"
+    )
 
 
 class AccountsTable(Strict):
     """[accounts]: where to look up whether an account exists."""
 
-    backend: Literal["mysql", "sqlite", "none"] = _option("none", "the kind of database")
-    host: str = _option("127.0.0.1", "a host, or the path of a unix socket (mysql)")
-    port: int = _option(3306, "(mysql)", ge=1, le=65535)
-    user: str = _option("mailbanned", "(mysql)")
+    backend: Literal["mysql", "sqlite", "none"] = _option(
+        "none", '`"mysql"` is MariaDB, too; with `"none"` the strict jails stay quiet'
+    )
+    host: str = _option("127.0.0.1", "a name, an address, or the path of a unix socket (mysql)")
+    port: int = _option(3306, "the TCP port (mysql)", ge=1, le=65535)
+    user: str = _option("mailbanned", "the user to log in as (mysql)")
     password_file: FilePath = _option(
-        Path("/etc/mailbanned/mysql.password"), "a file with the password in its first line (mysql)"
+        Path("/etc/mailbanned/mysql.password"), "a file whose first line is the password (mysql)"
     )
     database: str = _option(
-        "mailserver", "the name of the database; for sqlite the path of its file"
+        "mailserver", "the name of the database (mysql), or the path of its file (sqlite)"
     )
     query: str = _option(
-        "", "gives a row if the account %(user)s exists; default: PostfixAdmin's mailbox table"
+        "", "gives a row if account `%(user)s` exists; empty: looks in PostfixAdmin's `mailbox`"
     )
-    timeout: Duration = _option(0.5, "after this time the answer is that the account may exist")
+    timeout: Duration = _option(0.5, "how long a query may take; after that, the account may exist")
 
     @model_validator(mode="after")
     def _asks_for_the_user(self) -> AccountsTable:
@@ -155,7 +171,7 @@ class LogTable(Strict):
     """[log]: the daemon's own log, on stderr."""
 
     format: Literal["auto", "text", "keyvalue", "json"] = _option(
-        "auto", '"auto" is text on a terminal and keyvalue elsewhere'
+        "auto", '`"auto"` is `"text"` on a terminal and `"keyvalue"` elsewhere'
     )
     level: Literal["debug", "info", "warning", "error"] = _option(
         "info", "the least that is logged"
@@ -171,5 +187,5 @@ class File(Strict):
     control: ControlTable = ControlTable()
     accounts: AccountsTable = AccountsTable()
     log: LogTable = LogTable()
-    sources: dict[str, SourceTable] = Field(default_factory=dict)
-    jails: dict[str, JailTable] = Field(default_factory=dict)
+    sources: dict[Name, SourceTable] = Field(default_factory=dict)
+    jails: dict[Name, JailTable] = Field(default_factory=dict)

@@ -10,13 +10,14 @@ from ipaddress import ip_network
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from mailbanned.model import Network
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", re.ASCII | re.IGNORECASE)
 _FORM = "write it like 90, '90s', '15m', '24h', '7d' or '1d12h'"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 # A century; beyond it dates cannot be computed with, and nobody means it.
 _LONGEST = 100 * 365 * 86400.0
 
@@ -34,10 +35,10 @@ def duration(value: Any) -> float:
         else:
             raise ValueError(f"is not a duration; {_FORM}")
     else:
-        seconds = float(value)
+        seconds = value
     if not 0 < seconds <= _LONGEST:
         raise ValueError(f"must be more than nothing and at most a century; {_FORM}")
-    return seconds
+    return float(seconds)
 
 
 def bantime(value: Any) -> float | None:
@@ -63,6 +64,17 @@ def network(value: Any) -> Network:
         ) from None
 
 
+def is_name(value: Any) -> bool:
+    """Whether a source, a jail or a filter may be called so."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def _name(value: str) -> str:
+    if not is_name(value):
+        raise ValueError("is not a name; use at most 64 letters, digits, '-', '_' and '.'")
+    return value
+
+
 def zone(value: Any) -> ZoneInfo:
     """A time zone by its IANA name."""
     try:
@@ -75,6 +87,7 @@ def zone(value: Any) -> ZoneInfo:
         ) from None
 
 
+Name = Annotated[str, AfterValidator(_name)]
 Duration = Annotated[float, BeforeValidator(duration)]
 BanTime = Annotated[float | None, BeforeValidator(bantime)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(lambda v: tuple(_networks(v)))]

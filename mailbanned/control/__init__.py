@@ -1,15 +1,10 @@
-"""The unix socket between the command line and the daemon: protocol, server, client."""
+"""The unix socket between the command line and the daemon: protocol, server, client.
+
+The server is imported by its own name (mailbanned.control.server), so that the command line does
+not wait for what only the daemon needs.
+"""
 
 from mailbanned.control.client import ask
 from mailbanned.control.protocol import ControlError, Denied, Refused, Unreachable
-from mailbanned.control.server import Command, ControlServer
 
-__all__ = [
-    "Command",
-    "ControlError",
-    "ControlServer",
-    "Denied",
-    "Refused",
-    "Unreachable",
-    "ask",
-]
+__all__ = ["ControlError", "Denied", "Refused", "Unreachable", "ask"]

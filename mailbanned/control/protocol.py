@@ -77,8 +77,8 @@ def parse_answer(line: bytes) -> Any:
         said = json.loads(line)
         if said["ok"]:
             return said["result"]
-        kind, text = said["kind"], said["error"]
-    except (ValueError, KeyError, TypeError):
+        kind, text = str(said["kind"]), str(said["error"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ControlError("the daemon's answer makes no sense; are the versions equal?") from None
     raise _KINDS.get(kind, ControlError)(text)
 

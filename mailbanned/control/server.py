@@ -61,31 +61,46 @@ class ControlServer:
 
     def _bind(self) -> socket.socket:
         """A socket at the path; one that a crash left behind is replaced, a live one is not."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._path.is_socket():
                 self._replace()
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             before = os.umask(0o177)
             try:
                 listener.bind(str(self._path))
+            except OSError:
+                listener.close()
+                raise
             finally:
                 os.umask(before)
-            if self._group:
-                os.chown(self._path, -1, grp.getgrnam(self._group).gr_gid)
-            self._path.chmod(0o660)
-        except KeyError:
-            listener.close()
-            raise protocol.ControlError(
-                f"control.group: there is no group {self._group!r}; create it or name another"
-            ) from None
         except OSError as error:
-            listener.close()
             raise protocol.ControlError(
                 f"{self._path}: cannot listen here ({error.strerror or error}); give [control] "
                 "socket a path in a folder that this user may write"
             ) from None
+        try:
+            self._let_group_in()
+        except protocol.ControlError:
+            listener.close()
+            self._path.unlink(missing_ok=True)
+            raise
         return listener
+
+    def _let_group_in(self) -> None:
+        try:
+            if self._group:
+                os.chown(self._path, -1, grp.getgrnam(self._group).gr_gid)
+            self._path.chmod(0o660)
+        except KeyError:
+            raise protocol.ControlError(
+                f"control.group: there is no group {self._group!r}; create it or name another"
+            ) from None
+        except OSError as error:
+            raise protocol.ControlError(
+                f"control.group: the socket cannot be given to group {self._group!r} "
+                f"({error.strerror or error}); make this user a member of it or name another"
+            ) from None
 
     def _replace(self) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -113,7 +128,9 @@ class ControlServer:
                 async with asyncio.timeout(_PATIENCE):
                     await writer.drain()
         except (TimeoutError, OSError, ValueError):
-            pass  # a client that says nothing, too much, or has gone: nobody is left to tell
+            # A client that says nothing, says too much, reads nothing, or has gone: nobody is left
+            # to tell, and closing must not wait for it.
+            writer.transport.abort()
         finally:
             self._clients -= 1
             writer.close()

@@ -17,7 +17,7 @@ from mailbanned.accounts import (
 from mailbanned.clock import Clock
 from mailbanned.config import AccountsTable, Config, FirewallTable
 from mailbanned.filters import FilterSet, Stamps
-from mailbanned.firewall import DryRun, Firewall, Firewalld
+from mailbanned.firewall import BACKENDS, Firewall
 from mailbanned.sources import FileSource, JournalSource, Source, Watcher
 
 
@@ -99,6 +99,4 @@ class _Unusable:
 
 def firewall(table: FirewallTable, dry_run: bool) -> Firewall:
     """The backend of the [firewall] table."""
-    if dry_run or table.backend == "dry-run":
-        return DryRun()
-    return Firewalld(zone=table.zone, verdict=table.verdict)
+    return BACKENDS["dry-run" if dry_run else table.backend](table.zone, table.verdict)

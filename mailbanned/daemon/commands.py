@@ -11,7 +11,8 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from mailbanned.clock import iso
-from mailbanned.control import Command, Refused
+from mailbanned.control import Refused
+from mailbanned.control.server import Command
 from mailbanned.jails import MANUAL
 from mailbanned.model import Network, Subject, fold, network_of, plain
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from mailbanned.clock import Clock
-from mailbanned.config import Config
+from mailbanned.config import Config, SourceTable
 from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
+from mailbanned.daemon.saver import Saver
 from mailbanned.sources import Source, Watcher
-
-Marks = Mapping[str, Mapping[str, str]]
 
 
 class Following:
@@ -23,26 +21,31 @@ class Following:
         clock: Clock,
         watcher: Watcher,
         core: Core,
+        saver: Saver,
     ) -> None:
         self.sources: dict[str, Source] = {}
         self._tasks = tasks
         self._clock = clock
         self._watcher = watcher
         self._core = core
+        self._saver = saver
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._made_from: dict[str, object] = {}
+        self._made_from: dict[str, SourceTable] = {}
 
-    async def follow(self, config: Config, marks: Marks) -> None:
+    async def follow(self, config: Config) -> None:
         """Starts new and changed sources at their marks, stops those that nobody needs now."""
         needed = dict.fromkeys(rules.source for rules in config.rules)
         wanted = {name: config.file.sources[name] for name in needed}
-        for name in [n for n in self._running if self._made_from[n] != wanted.get(n)]:
+        stopped = [n for n in self._running if self._made_from[n] != wanted.get(n)]
+        for name in stopped:
             await self._stop(name)
         # What the stopped ones had read is counted before anything is read again at its marks.
         await self._core.settled()
+        for name in stopped:
+            self._retire(name)
         for name, table in wanted.items():
             if name not in self._running:
-                source = build.source(name, config, self._clock, self._watcher, marks.get(name, {}))
+                source = build.source(name, config, self._clock, self._watcher, self._marks(name))
                 self.sources[name] = source
                 self._made_from[name] = table
                 self._running[name] = self._tasks.create_task(
@@ -55,3 +58,19 @@ class Following:
         del self.sources[name]
         task.cancel()
         await asyncio.wait([task])
+
+    def _retire(self, name: str) -> None:
+        """Keeps a stopped source's marks: its files may come back, here or under another name."""
+        marks = self._saver.marks.get(name)
+        if marks:
+            self._saver.read(f"{name} of {self._made_from[name].path}", marks)
+            self._saver.read(name, {})
+
+    def _marks(self, name: str) -> dict[str, str]:
+        """Where a source resumes: at its own marks, and at those of sources that do not run.
+
+        A source takes only marks of files that its path leads to.
+        """
+        resting = [m for key, m in self._saver.marks.items() if key not in self._running]
+        marks = {key: mark for m in resting for key, mark in m.items() if key != "journal"}
+        return {**marks, **self._saver.marks.get(name, {})}

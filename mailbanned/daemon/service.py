@@ -9,10 +9,10 @@ import asyncio
 import signal
 
 from mailbanned import config as configuration
-from mailbanned.accounts import Accounts
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.config import Config, ConfigError, Problem
-from mailbanned.control import ControlError, ControlServer
+from mailbanned.control import ControlError
+from mailbanned.control.server import ControlServer
 from mailbanned.daemon import build, status
 from mailbanned.daemon.asker import Asker
 from mailbanned.daemon.commands import commands
@@ -57,8 +57,7 @@ class Daemon:
         self.engine = Engine(config.rules, self.own)
         self.store: Store = SQLiteStore(config.file.store.path)
         self.saver = Saver(self.store, self.engine.changed_windows)
-        self.accounts: Accounts = build.accounts(config.file.accounts, self.clock)
-        self.asker = Asker(self.accounts)
+        self.asker = Asker(build.accounts(config.file.accounts, self.clock))
         self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
         self.core.filters = build.filter_sets(config)
         self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
@@ -94,7 +93,7 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._following = Following(tasks, self.clock, self.watcher, self.core)
+                self._following = Following(tasks, self.clock, self.watcher, self.core, self.saver)
                 tasks.create_task(self.watcher.run())
                 tasks.create_task(self.core.count())
                 tasks.create_task(self.core.expire())
@@ -103,7 +102,7 @@ class Daemon:
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
                 self.enforcing.start(tasks)
-                await self._following.follow(self.config, self.saver.marks)
+                await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
                 notify("READY=1", f"STATUS={self._summary()}")
                 log.info(
@@ -115,13 +114,14 @@ class Daemon:
                 for hint in self.config.hints:
                     log.warning(hint)
         except* _Stop:
-            log.info("stopping; bans stay in force")
+            if self._flush_on_exit:
+                await self.enforcing.flush()
+            else:
+                log.info("stopping; bans stay in force")
 
     async def _wind_up(self) -> None:
         """After the tree: what must be written down and let go of."""
         await self.saver.save()
-        if self._flush_on_exit:
-            await self.enforcing.flush()
         await self.asker.accounts.close()
         await self.store.close()
 
@@ -173,15 +173,16 @@ class Daemon:
         self.loaded_at = self.clock.now()
         self._configure_engine()
         self.core.filters = build.filter_sets(config)
-        if config.file.accounts != before.file.accounts:
-            await self.asker.exchange(build.accounts(config.file.accounts, self.clock))
+        # Always, since the password file may have changed.
+        await self.asker.exchange(build.accounts(config.file.accounts, self.clock))
         if config.file.firewall != before.file.firewall:
             await self.enforcing.exchange(config.file.firewall)
         if self._following is not None:
-            await self._following.follow(config, self.saver.marks)
+            await self._following.follow(config)
 
     def _configure_engine(self) -> None:
-        for unban in self.engine.configure(self.config.rules, self.own, self.clock.now()):
+        ignore = self.config.file.defaults.ignore
+        for unban in self.engine.configure(self.config.rules, self.own, self.clock.now(), ignore):
             self.core.lifted(unban)
 
     async def _follow_own_addresses(self) -> None:

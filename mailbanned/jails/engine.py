@@ -53,9 +53,16 @@ class Engine:
         self.configure(rules, own)
 
     def configure(
-        self, rules: Iterable[JailRules], own: Sequence[Network] = (), now: float = 0.0
+        self,
+        rules: Iterable[JailRules],
+        own: Sequence[Network] = (),
+        now: float = 0.0,
+        ignore: Sequence[Network] = (),
     ) -> list[Unban]:
-        """New rules for all jails; bans and counts stay, save those of now ignored subjects."""
+        """New rules for all jails; bans and counts stay, save those of now ignored subjects.
+
+        own: this host's addresses. ignore: what holds for bans in no configured jail.
+        """
         before, self.jails, self._feeds = self.jails, {}, {}
         for one in rules:
             jail = before.get(one.name)
@@ -65,13 +72,15 @@ class Engine:
                 jail.change(one, own)
             self.jails[one.name] = jail
             self._feeds.setdefault((one.source, one.filter), []).append(jail)
-        return [
-            lifted
-            for ban in list(self.ledger)
-            if ban.jail in self.jails
-            and self.jails[ban.jail].ignore.touched_by(network_of(ban.subject))
-            and (lifted := self.ledger.lift(ban.subject, ban.jail, now, "ignored now"))
-        ]
+        elsewhere = IgnoreList((*ignore, *own))
+        lifted = []
+        for ban in list(self.ledger):
+            jail = self.jails.get(ban.jail)
+            ignored = jail.ignore if jail else elsewhere
+            if ignored.touched_by(network_of(ban.subject)):
+                unban = self.ledger.lift(ban.subject, ban.jail, now, "ignored now")
+                lifted += [unban] if unban else []
+        return lifted
 
     def observe(
         self, source: str, failure: Failure, at: float, now: float, ticks: float | None = None

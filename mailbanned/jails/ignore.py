@@ -40,9 +40,7 @@ class IgnoreList:
 
         A ban wider than one address must not take an ignored one along.
         """
-        if any(getattr(network.network_address, kind) for kind in _NEVER):
-            return network
         for ignored in self.networks:
             if ignored.version == network.version and ignored.overlaps(network):
                 return ignored
-        return None
+        return network if any(getattr(network.network_address, kind) for kind in _NEVER) else None

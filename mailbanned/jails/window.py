@@ -10,6 +10,7 @@ Known limit: the number of subjects is bounded only by how many fail within one 
 from __future__ import annotations
 
 from bisect import insort
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from mailbanned.model import Subject
@@ -22,7 +23,8 @@ class Windows:
         self.findtime = findtime
         self.maxretry = maxretry
         # In the order of the last failure seen, so that the quiet subjects stand in front.
-        self._times: dict[Subject, list[float]] = {}
+        # A plain dict would scan over all that it has deleted there.
+        self._times: OrderedDict[Subject, list[float]] = OrderedDict()
 
     def add(self, subject: Subject, at: float) -> int:
         """Counts one failure; returns how many lie in the window that ends with the newest one.

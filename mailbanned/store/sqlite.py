@@ -15,6 +15,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class SQLiteStore:
             self._connection = await aiosqlite.connect(self._path, isolation_level=None)
             await self._prepare(now)
             return await self._read(now)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             await self.close()
             raise StoreError(
                 f"{self._path}: cannot be used as state file ({error}); move it away or mend "
@@ -132,16 +133,20 @@ class SQLiteStore:
         for source, name, mark in await db.execute_fetchall("SELECT * FROM marks"):
             marks.setdefault(source, {})[name] = mark
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
-        return State(bans, windows, marks, dict(totals))
+        return State(bans, windows, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
 
     async def save(self, changes: Changes) -> None:
+        db = self._db
         try:
-            await self._db.execute("BEGIN IMMEDIATE")
             try:
+                await db.execute("BEGIN IMMEDIATE")
                 await self._write(changes)
-                await self._db.execute("COMMIT")
+                await db.execute("COMMIT")
             except BaseException:
-                await self._db.execute("ROLLBACK")
+                # Refused where nothing is open: it never began, SQLite has ended it by itself,
+                # or the commit went through while we were cancelled.
+                with suppress(sqlite3.Error):
+                    await db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise StoreError(
@@ -179,14 +184,17 @@ class SQLiteStore:
     async def _enter(self, bans: Sequence[Ban]) -> None:
         await self._many(
             "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(b.jail, b.subject, b.since, b.until, b.failures, b.user, b.reason) for b in bans],
+            [
+                (b.jail, b.subject, b.since, b.until, b.failures, _text(b.user), _text(b.reason))
+                for b in bans
+            ],
         )
         # Without the user: names typed wrongly are personal data and are kept no longer than
         # the ban they led to.
         await self._many(
             "INSERT INTO history (jail, subject, since, until, failures, reason) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            [(b.jail, b.subject, b.since, b.until, b.failures, b.reason) for b in bans],
+            [(b.jail, b.subject, b.since, b.until, b.failures, _text(b.reason)) for b in bans],
         )
 
     async def _lift(self, unbans: Sequence[Unban]) -> None:
@@ -209,3 +217,8 @@ class SQLiteStore:
             await self._connection.close()
             self._connection = None
         self._drop_lock()
+
+
+def _text(given: str | None) -> str | None:
+    """Text from outside as SQLite can keep it: half a surrogate pair becomes a question mark."""
+    return None if given is None else given.encode("utf-8", "replace").decode("utf-8")

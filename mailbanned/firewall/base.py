@@ -1,0 +1,96 @@
+"""What the rooms above may know of a firewall: the protocol, its two errors, and its state.
+
+A backend only carries out; the enforcer decides what is wanted, retries and repairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from mailbanned.model import Subject
+
+
+class FirewallDown(Exception):
+    """The firewall cannot do it now: hold the ban and try again. The text is one plain sentence."""
+
+
+class FirewallRefused(Exception):
+    """The firewall will never do this for this subject: trying again is pointless."""
+
+
+class Listed(NamedTuple):
+    """The bans of ours that a firewall holds.
+
+    whole: those in force exactly as `add` would put them.
+    partial: those of which only a part or an outdated form is left, after a change of the zone or
+        the verdict for example. `add` makes them whole, `remove` takes the rest away.
+    """
+
+    whole: Set[Subject]
+    partial: Set[Subject] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallState:
+    """How the firewall is doing, for `mailbanned status`.
+
+    state: "connecting" until the first attempt has ended, then "up" or "down".
+    zone: where bans go; "" if there is no such thing or it is not known yet.
+    detail: why it is down, one sentence; "" while it is up.
+    bans_in_force: wanted bans whose rule is there for certain.
+    pending: wanted bans whose rule is not there yet.
+    """
+
+    backend: str
+    state: Literal["up", "down", "connecting"]
+    zone: str
+    detail: str
+    bans_in_force: int
+    pending: int
+
+
+class Firewall(Protocol):
+    """One backend.
+
+    Every method but `lost` may raise FirewallDown, and ends within a bounded time. `add`, `remove`
+    and `listed` may run at the same time; the caller never runs two of them for one subject.
+    """
+
+    name: str
+
+    @property
+    def zone(self) -> str:
+        """Where bans go, for people; "" if there is no such thing or it is not known yet."""
+        ...
+
+    async def connect(self) -> None:
+        """Reaches the firewall afresh, whatever became of an earlier connection."""
+        ...
+
+    async def listed(self) -> Listed:
+        """The bans of ours in force now. Rules of others are never among them."""
+        ...
+
+    async def add(self, subject: Subject) -> None:
+        """Bans, and returns when the rule is in force. "Already there" is success.
+
+        Raises FirewallRefused for a subject that no rule can or may stop.
+        """
+        ...
+
+    async def remove(self, subject: Subject) -> None:
+        """Lifts a ban. "Not there" is success."""
+        ...
+
+    async def lost(self) -> str:
+        """Waits until what was in force may be gone, or the firewall came back; returns why.
+
+        Nothing is missed between two calls; events that come close together may be one.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Gives the connection back. Bans stay in force. Never raises FirewallDown."""
+        ...

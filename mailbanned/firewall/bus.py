@@ -1,0 +1,205 @@
+"""A connection to the system bus that always answers or fails. The only file that knows dbus_next.
+
+dbus_next hangs in a call made after the connection broke, has no timeouts, and spins for ever when
+the bus closes during authentication. All three are guarded here, and all its errors end here.
+
+Known limit: connecting to the unix socket itself is done by dbus_next's constructor and blocks,
+which takes no time unless the bus is so stuck that it no longer accepts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import BusType, MessageFlag, MessageType
+from dbus_next.errors import AuthError
+from dbus_next.message import Message
+
+# More calls in flight win nothing, since firewalld takes them one by one, and an urgent call would
+# wait behind them.
+_IN_FLIGHT = 4
+_LONGEST_AUTH_LINE = 4096
+
+
+class BusError(Exception):
+    """No answer: the bus is unreachable, the connection broke, or nobody answered in time.
+
+    What was asked for may or may not have happened. The text is one plain sentence.
+    """
+
+
+class ErrorReply(Exception):
+    """The other side answered with an error.
+
+    name: D-Bus error name, for example "org.freedesktop.DBus.Error.NameHasNoOwner".
+    text: its message, "" if it has none.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+        self.text = text
+
+
+class Signal(NamedTuple):
+    """A signal that matched one of our match rules, or was sent to us alone."""
+
+    sender: str
+    interface: str
+    member: str
+    body: list[Any]
+
+
+class Bus:
+    """One connection, from `open` until `close` or until it breaks; never reused.
+
+    on_signal: called with every signal, in the order of arrival.
+    on_broken: called once, with a plain sentence, if the connection breaks before `close`.
+    timeout: seconds for connecting, and for each call.
+    """
+
+    def __init__(
+        self,
+        on_signal: Callable[[Signal], None],
+        on_broken: Callable[[str], None],
+        timeout: float,
+    ) -> None:
+        self._on_signal = on_signal
+        self._on_broken = on_broken
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._connection: _Connection | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self, address: str | None) -> None:
+        """Connects to `address`, by default the system bus. Raises BusError."""
+        connection = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                connection = _Connection(address, BusType.SYSTEM)  # type: ignore[arg-type]
+                await connection.connect()
+        except BaseException as error:
+            if connection is not None:
+                connection.drop()
+            if not isinstance(error, Exception):
+                raise
+            raise BusError(f"the system bus cannot be reached: {_words(error)}") from error
+        connection.add_message_handler(self._receive)
+        self._connection = connection
+        self._watching = asyncio.create_task(self._watch(connection))
+
+    async def call(
+        self,
+        destination: str,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        body: Sequence[Any] = (),
+    ) -> list[Any]:
+        """Calls a method and returns the values of its reply. Raises BusError or ErrorReply."""
+        message = Message(
+            destination=destination,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=list(body),
+            flags=MessageFlag.NO_AUTOSTART,
+        )
+        async with self._slots:
+            reply = await self._ask(message)
+        if reply.message_type is MessageType.ERROR:
+            text = reply.body[0] if reply.signature.startswith("s") else ""
+            raise ErrorReply(reply.error_name or "", text)
+        return reply.body
+
+    async def close(self) -> None:
+        """Closes the socket; calls still in flight end with BusError."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
+        if self._watching is not None:
+            await self._watching
+
+    async def _ask(self, message: Message) -> Message:
+        connection = self._connection
+        if connection is None or not connection.connected:
+            raise BusError("the connection to the system bus is gone")
+        try:
+            async with asyncio.timeout(self._timeout):
+                reply = await connection.call(message)
+        except TimeoutError:
+            raise BusError(
+                f"{message.destination} did not answer {message.member} in {self._timeout:g} s"
+            ) from None
+        except Exception as error:
+            raise BusError(f"the connection to the system bus broke: {_words(error)}") from error
+        if reply is None:  # what dbus_next answers for a call cut off by our own close
+            raise BusError("the connection to the system bus was closed")
+        return reply
+
+    def _receive(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL:
+            self._on_signal(
+                Signal(message.sender or "", message.interface, message.member, message.body)
+            )
+
+    async def _watch(self, connection: _Connection) -> None:
+        reason = "the system bus closed the connection"
+        try:
+            await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            reason = f"{reason}: {_words(error)}"
+        if self._connection is connection:
+            self._on_broken(reason)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+class _Connection(MessageBus):
+    """dbus_next's connection without its leaks and endless loops."""
+
+    def drop(self) -> None:
+        """Ends it at once: pending calls end, the socket is closed, no callback is left behind."""
+        self._user_disconnect = True
+        self._finalize(None)  # type: ignore[no-untyped-call]
+        with suppress(OSError):
+            self._stream.close()
+        self._sock.close()
+
+    def send(self, msg: Message) -> asyncio.Future[Any]:  # type: ignore[override]
+        sent: asyncio.Future[Any] = super().send(msg)
+        sent.add_done_callback(_retrieve)  # callers look at the reply only
+        return sent
+
+    def _setup_socket(self) -> None:
+        try:
+            super()._setup_socket()  # type: ignore[no-untyped-call]
+        except BaseException:
+            if hasattr(self, "_sock"):
+                self._stream.close()
+                self._sock.close()
+            raise
+
+    async def _auth_readline(self) -> str:
+        line = b""
+        while not line.endswith(b"\r\n"):
+            more = await self._loop.sock_recv(self._sock, 512)
+            if len(line) > _LONGEST_AUTH_LINE:
+                raise AuthError("it ended the conversation during authentication")
+            line += more
+        return line[:-2].decode("ascii", "replace")
+
+
+def _retrieve(sent: asyncio.Future[Any]) -> None:
+    if not sent.cancelled():
+        sent.exception()

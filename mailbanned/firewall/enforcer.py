@@ -1,0 +1,231 @@
+"""Keeps a firewall equal to the wanted bans, whatever happens to it.
+
+The plan decides; this carries out: it connects with growing pauses, compares the firewall's rules
+with the plan after every loss and at every audit, runs the jobs, and cuts live connections of a
+subject once its rule is in force.
+
+Known limit: between a loss of rules and their return new connections get through; the time is the
+firewall's own reload plus some milliseconds for each ban, the newest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from typing import Literal
+
+from mailbanned.clock import Clock
+from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
+from mailbanned.firewall.plan import Comparison, Job, Plan
+from mailbanned.log import get_logger
+from mailbanned.model import Subject, plain
+
+_log = get_logger("firewall")
+
+Cut = Callable[[Collection[Subject]], Awaitable[None]]
+
+
+class Enforcer:
+    """Makes the firewall hold exactly the wanted bans.
+
+    firewall: the backend; it belongs to the enforcer, which connects and closes it.
+    cut: ends live connections of the subjects; None leaves them alone.
+    in_force: called once for every `want` and every restored subject, with the time (in the
+        clock's ticks) at which its rule was known to be in force. Re-applied rules are not told.
+    audit: seconds between two comparisons when nothing happens.
+    pauses: the first and the longest pause between attempts while it is down, in seconds.
+    """
+
+    def __init__(
+        self,
+        firewall: Firewall,
+        clock: Clock,
+        *,
+        cut: Cut | None,
+        in_force: Callable[[Subject, float], None],
+        audit: float = 30.0,
+        pauses: tuple[float, float] = (0.5, 30.0),
+    ) -> None:
+        self._firewall = firewall
+        self._clock = clock
+        self._cut = cut
+        self._tell = in_force
+        self._audit = audit
+        self._plan = Plan()
+        self._state: Literal["up", "down", "connecting"] = "connecting"
+        self._detail = ""
+        self._said = ""  # the reason of the present outage that is in the log already
+        self._loss = ""  # what made the next comparison necessary, "" for an audit
+        self._first_pause, self._longest_pause = pauses
+        self._pause = self._first_pause
+        self._wake = asyncio.Event()
+        self._untold: set[Subject] = set()
+        self._to_cut: set[Subject] = set()
+        self._cut_due = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def want(self, subject: Subject) -> None:
+        """A new ban; it goes before all other work. `in_force` may be called before this returns.
+
+        A subject that is banned already has its connections cut again: somebody saw it act.
+        """
+        self._untold.add(subject)
+        if self._plan.want(subject):
+            self._holds(subject)
+        self._start_jobs()
+
+    def unwant(self, subject: Subject) -> None:
+        """The end of a ban."""
+        self._untold.discard(subject)
+        self._plan.unwant(subject)
+        self._start_jobs()
+
+    def restore(self, subjects: Iterable[Subject]) -> None:
+        """The bans of an earlier run, oldest first."""
+        subjects = list(subjects)
+        self._untold.update(subjects)
+        self._plan.restore(subjects)
+        self._wake.set()
+
+    def state(self) -> FirewallState:
+        """How it stands now."""
+        return FirewallState(
+            backend=self._firewall.name,
+            state=self._state,
+            zone=self._firewall.zone,
+            detail=self._detail,
+            bans_in_force=self._plan.in_force(),
+            pending=self._plan.pending(),
+        )
+
+    async def run(self) -> None:
+        """Works until it is cancelled. The bans stay in force afterwards."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._notice_losses())
+                if self._cut is not None:
+                    tasks.create_task(self._keep_cutting(self._cut))
+                self._tasks = tasks
+                try:
+                    await self._keep()
+                finally:
+                    self._tasks = None  # `want` starts nothing in a group that is ending
+        finally:
+            await self._firewall.close()
+
+    async def flush(self) -> None:
+        """Removes all bans of ours from the firewall. Only after `run` has ended.
+
+        Raises FirewallDown if that is not possible; what is left is then removed by the next run.
+        """
+        try:
+            await self._firewall.connect()
+            listed = await self._firewall.listed()
+            for subject in listed.whole | listed.partial:
+                await self._firewall.remove(subject)
+        finally:
+            await self._firewall.close()
+
+    async def _keep(self) -> None:
+        """Connects, compares, and compares again after every loss and at every audit."""
+        while True:
+            if self._state == "down":
+                await self._rest()
+            self._wake.clear()
+            epoch = self._plan.epoch
+            try:
+                if self._state != "up":
+                    await self._firewall.connect()
+                self._plan.begin_listing()
+                listed = await self._firewall.listed()
+            except FirewallDown as error:
+                self._fall(str(error))
+                continue
+            if epoch == self._plan.epoch:  # else what was listed may be gone again
+                self._learn(self._plan.compare(listed))
+                await self._wait(self._audit)
+
+    async def _rest(self) -> None:
+        """The growing pause between attempts; a loss, which may be a return, shortens it."""
+        await asyncio.sleep(self._first_pause)  # even if every attempt brings a loss with it
+        await self._wait(self._pause - self._first_pause)
+        self._pause = min(2 * self._pause, self._longest_pause)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+                self._wake.clear()
+
+    async def _notice_losses(self) -> None:
+        while True:
+            self._loss = await self._firewall.lost()
+            self._plan.new_epoch()
+            self._wake.set()
+
+    def _learn(self, comparison: Comparison) -> None:
+        """The firewall is up, and these are the differences."""
+        counts = {
+            "in_force": self._plan.in_force(),
+            "to_restore": comparison.missing,
+            "to_remove": comparison.surplus,
+        }
+        if self._state != "up":
+            _log.info("Firewall is up", zone=self._firewall.zone, **counts)
+        elif self._loss and (comparison.missing or comparison.surplus):
+            _log.info(f"Putting bans again: {self._loss}", **counts)
+        elif comparison.vanished:
+            _log.warning("Putting bans again: they vanished from the firewall", **counts)
+        self._state, self._detail, self._said, self._loss = "up", "", "", ""
+        if not comparison.missing:
+            self._pause = self._first_pause
+        for subject in comparison.found:
+            self._holds(subject)
+        self._start_jobs()
+
+    def _fall(self, reason: str) -> None:
+        """The firewall is down: nothing is known to hold, and everything waits."""
+        self._state, self._detail = "down", reason
+        self._plan.new_epoch()
+        if reason != self._said:
+            self._said = reason
+            _log.error(f"Firewall is down: {reason}", waiting=self._plan.pending())
+
+    def _start_jobs(self) -> None:
+        if self._state == "up" and self._tasks is not None:
+            while job := self._plan.next():
+                self._tasks.create_task(self._do(job))
+
+    async def _do(self, job: Job) -> None:
+        try:
+            await (self._firewall.add if job.add else self._firewall.remove)(job.subject)
+        except FirewallDown as error:
+            if self._plan.failed(job):
+                self._fall(str(error))
+                self._wake.set()
+        except FirewallRefused as error:
+            self._plan.refused(job)
+            _log.error(f"Cannot ban {plain(job.subject)}: {error}")
+        else:
+            self._pause = self._first_pause
+            if self._plan.done(job):
+                self._holds(job.subject)
+        self._start_jobs()
+
+    def _holds(self, subject: Subject) -> None:
+        """The subject's rule is in force: say so, and cut what it still has open."""
+        if subject in self._untold:
+            self._untold.discard(subject)
+            self._tell(subject, self._clock.ticks())
+        if self._cut is not None:
+            self._to_cut.add(subject)
+            self._cut_due.set()
+
+    async def _keep_cutting(self, cut: Cut) -> None:
+        """Cuts all that came into force during one cut together in the next."""
+        while True:
+            await self._cut_due.wait()
+            self._cut_due.clear()
+            subjects, self._to_cut = self._to_cut, set()
+            await cut(subjects)

@@ -1,0 +1,113 @@
+"""Cuts live TCP connections of banned subjects, which no firewall rule ends: `ss -K`.
+
+One call ends the connections of many subjects, half-open ones included, and those of IPv4 peers on
+IPv6 sockets. The kernel sends the peer a reset.
+
+Known limits: only sockets of our own network namespace are reached, so none of containers. Until a
+first connection was cut, that the kernel is able to do it is an assumption.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import PIPE
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from itertools import islice
+
+from mailbanned.firewall.rules import bannable
+from mailbanned.log import get_logger
+from mailbanned.model import Subject
+
+_log = get_logger("firewall")
+
+# The kernel takes filters of at most 64 KiB; this many subjects need a quarter of it.
+_SUBJECTS_PER_CALL = 500
+
+# No header, TCP, numbers instead of names; every connection that may still carry data.
+_LIST = ("-Htn", "state", "connected", "exclude", "time-wait")
+_KILL = ("-HtnK", *_LIST[1:])
+
+
+class Sessions:
+    """Ends connections with iproute2's `ss`.
+
+    command: the program's name or path.
+    timeout: seconds that a cut may take.
+    """
+
+    def __init__(self, command: str = "ss", timeout: float = 10.0) -> None:
+        self._command = command
+        self._timeout = timeout
+        self._proven = False
+        self._problem = ""
+
+    def state(self) -> str:
+        """ "ready", or "unable: " and the reason, until a connection was cut again."""
+        return f"unable: {self._problem}" if self._problem else "ready"
+
+    async def cut(self, subjects: Collection[Subject]) -> None:
+        """Ends all connections of the subjects. "Nothing to cut" is success.
+
+        Never raises: without the program, the capability (CAP_NET_ADMIN) or the kernel's support
+        the connections go on, which is said once and shown by `state`.
+        """
+        remaining = iter(subjects)
+        while some := list(islice(remaining, _SUBJECTS_PER_CALL)):
+            problem = await self._cut(some)
+            if problem and problem != self._problem:
+                _log.warning(f"Cannot cut connections of banned addresses: {problem}")
+            self._problem = problem
+
+    async def _cut(self, subjects: Sequence[Subject]) -> str:
+        """Cuts, and returns what is wrong, "" if nothing is."""
+        peers = _peers(subjects)
+        try:
+            async with asyncio.timeout(self._timeout):
+                ended, complaint = await self._run(*_KILL, peers)
+                if complaint:
+                    return _explain(complaint)
+                if ended:
+                    self._proven = True
+                    return ""
+                if not self._proven and (await self._run(*_LIST, peers))[0]:
+                    return "the kernel is built without INET_DIAG_DESTROY"
+        except TimeoutError:
+            return f"{self._command} did not end in {self._timeout:g} s"
+        except OSError as error:
+            return f"{self._command} (package iproute2 or iproute) cannot be run: {error.strerror}"
+        return self._problem  # nothing to cut, so nothing was learnt
+
+    async def _run(self, *arguments: str) -> tuple[str, str]:
+        """What `ss` prints on its output, and on its error output."""
+        process = await asyncio.create_subprocess_exec(
+            self._command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            output, errors = await process.communicate()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        complaint = errors.decode(errors="replace").strip()
+        if process.returncode and not complaint:
+            complaint = f"exit status {process.returncode}"
+        return output.decode(errors="replace").strip(), complaint
+
+
+def _peers(subjects: Sequence[Subject]) -> str:
+    """The filter that matches connections of these subjects and of nobody else.
+
+    It is never empty: with an empty filter, `ss -K` ends every connection of the host.
+    """
+    networks = [bannable(subject) for subject in subjects]
+    peers = [f"dst [{net}]" if net.version == 6 else f"dst {net}" for net in networks]
+    assert peers
+    return f"( {' or '.join(peers)} )"
+
+
+def _explain(complaint: str) -> str:
+    if "not permitted" in complaint:
+        return "it needs the capability CAP_NET_ADMIN"
+    return f"ss says: {complaint.splitlines()[0][:200]}"

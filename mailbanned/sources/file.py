@@ -1,0 +1,135 @@
+"""Follows log files by a path or glob: through rotation, truncation, absence and restarts.
+
+    wake-up -> look (which files are there?) -> read (a chunk of each, in turn) -> Block
+
+Files are told apart by device and inode, not by name; followed.py says which ones are read.
+
+Known limits. Lines that copytruncate cuts off between its copy and its truncation are lost, as
+it says itself; and a glob that also matches its copies reads them as logs of their own. Of several
+files that came and went at one path while a full queue held us up, or while the daemon was down,
+only the first and the last are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailbanned.clock import Clock
+from mailbanned.log import get_logger
+from mailbanned.model import Block
+from mailbanned.sources.base import Emit, SourceState, State
+from mailbanned.sources.followed import Followed, FollowedFiles
+from mailbanned.sources.start import TooOld
+from mailbanned.sources.tail import Rewritten
+from mailbanned.sources.troubles import unreadable
+from mailbanned.sources.watcher import Subscription, Watcher
+
+log = get_logger("sources")
+
+#: How often to look without being woken: some file systems send no events. Seconds.
+LOOK_S = 1.0
+
+
+class FileSource:
+    """The files that a glob matches, now and later, as one source.
+
+    marks: the marks of the last Block that was handled, from the last run; {} at the first.
+    too_old: whether a line is too old to count (None: it has no time stamp); tells where to begin
+        in a log that has no mark.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path_glob: str,
+        *,
+        clock: Clock,
+        watcher: Watcher,
+        marks: Mapping[str, str],
+        too_old: TooOld,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._watcher = watcher
+        self._files = FollowedFiles(path_glob, clock, marks, too_old, source=name)
+        self._lines = 0
+        self._last_line_at: float | None = None
+
+    async def run(self, emit: Emit) -> None:
+        """Follows until cancelled and hands on every whole line exactly once."""
+        with self._watcher.subscribe() as changes:
+            try:
+                await self._follow(changes, emit)
+            finally:
+                for one in list(self._files.open.values()):
+                    await self._files.let_go(one)
+
+    async def _follow(self, changes: Subscription, emit: Emit) -> None:
+        look, next_look = True, 0.0
+        while True:
+            if look or self._clock.ticks() >= next_look:
+                changes.watch(await self._files.look())
+                next_look = self._clock.ticks() + LOOK_S
+            if await self._read_each(emit):
+                look = False
+            else:
+                look = await changes.wait(max(0.0, next_look - self._clock.ticks()))
+
+    async def _read_each(self, emit: Emit) -> bool:
+        """Reads a chunk of every file, so that none starves another. True: some have more."""
+        more = False
+        for one in list(self._files.open.values()):
+            try:
+                more |= await self._read(one, emit)
+            except Rewritten:
+                self._files.begin_anew(one)
+                more = True
+            except OSError as error:
+                one.broken = True
+                self._files.troubles.add(str(one), unreadable(str(one), error))
+        return more
+
+    async def _read(self, one: Followed, emit: Emit) -> bool:
+        arrived, ticks = self._clock.now(), self._clock.ticks()
+        tail = one.tail
+        if not self._files.may_be_read(one):
+            return False
+        if not tail.seated:
+            await self._files.seat(one)
+        if not tail.has_more():
+            return False
+        data = await tail.read()
+        live, one.live = one.live, one.live or tail.at_end
+        self._files.troubles.solved(str(one))
+        if data:
+            one.stirred, self._last_line_at = ticks, arrived
+            self._lines += data.count(b"\n")
+            marks = self._files.marks()
+            await emit(Block(self.name, data, arrived, ticks, live, marks))
+        return not tail.at_end
+
+    def state(self) -> SourceState:
+        """How it is doing right now."""
+        followed = list(self._files.open.values())
+        paths = tuple(sorted(one.path for one in followed if not one.rotated))
+        trouble = self._files.troubles.worst()
+        state: State = "following" if all(one.live for one in followed) else "catching-up"
+        if not paths or (trouble is not None and trouble.state == "unreadable"):
+            state = "waiting" if trouble is None else trouble.state
+        return SourceState(
+            name=self.name,
+            kind="file",
+            paths=paths,
+            state=state,
+            detail="" if trouble is None else trouble.text,
+            lines=self._lines,
+            last_line_at=self._last_line_at,
+            lag_bytes=sum(_lag(one) for one in followed),
+        )
+
+
+def _lag(one: Followed) -> int:
+    try:
+        return one.tail.lag()
+    except OSError:
+        return 0

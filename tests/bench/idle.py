@@ -1,0 +1,39 @@
+"""What the daemon costs when nothing happens, and memory after an attack."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tests.bench.host import Host
+from tests.bench.table import Row
+
+_SECONDS = 20.0
+
+
+def run() -> list[Row]:
+    """Resident memory and CPU time over some quiet seconds."""
+    with Host() as host:
+        pid = host.daemon.pid
+        time.sleep(2.0)  # the start itself is not idling
+        before, began = _cpu(pid), time.monotonic()
+        time.sleep(_SECONDS)
+        share = (_cpu(pid) - before) / (time.monotonic() - began) * 100
+        return [
+            Row("resident memory, idle", f"{_resident(pid):.1f} MB", "<= 45 MB"),
+            Row("CPU, idle", f"{share:.2f} %", "<= 0.5 %", f"of one core over {_SECONDS:.0f} s"),
+        ]
+
+
+def _cpu(pid: int) -> float:
+    """User and system seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(f"process {pid} has no memory")

@@ -1,0 +1,51 @@
+"""problems: a filter's own samples tell when it no longer does what it promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailbanned.filters import Filter, Pattern, Sample, problems
+
+FIRST = Pattern("own", "first", literal="from", match="a <USER> from <ADDR>")
+SECOND = Pattern("own", "second", literal="from", match="<USER> from <ADDR>")
+HIT = b"May  1 06:43:08 mx a bob from 203.0.113.5"
+
+
+def samples(*given: Sample, patterns: tuple[Pattern, ...] = (FIRST,)) -> list[str]:
+    return problems(Filter("own", patterns, samples=given))
+
+
+def test_right_samples_say_nothing() -> None:
+    """A hit that reports its address and user, and a miss that matches nothing, are all right."""
+    hit = Sample(HIT, True, "203.0.113.5", "bob")
+    assert samples(hit, Sample(b"May  1 06:43:08 mx b", False)) == []
+
+
+@pytest.mark.parametrize(
+    ("sample", "complaint"),
+    [
+        (Sample(b"May  1 06:43:08 mx b", True, "203.0.113.5"), "hit does not match"),
+        (Sample(HIT, False), "miss matches (own/first, 203.0.113.5)"),
+        (Sample(HIT, True, "203.0.113.6", "bob"), "hit reports 203.0.113.5, user 'bob' instead"),
+        (Sample(HIT, True, "203.0.113.5"), "instead of 203.0.113.5, user None"),
+    ],
+)
+def test_a_wrong_sample_is_told(sample: Sample, complaint: str) -> None:
+    """Each way in which a sample and its filter differ has its own sentence."""
+    [problem] = samples(sample)
+    assert complaint in problem
+
+
+def test_a_literal_that_its_hits_lack_is_told() -> None:
+    """A pattern whose literal is missing in a line would never be tried on it."""
+    blind = Pattern("own", "blind", literal="FROM", match="a <USER> from <ADDR>")
+    [problem] = samples(Sample(HIT, True, "203.0.113.5", "bob"), patterns=(blind,))
+    assert "literal of own/blind" in problem
+
+
+def test_the_first_pattern_that_fits_reports() -> None:
+    """Patterns are tried in order, and one of them speaks for the line."""
+    hit = Sample(HIT, True, "203.0.113.5", "bob")
+    assert samples(hit, patterns=(FIRST, SECOND)) == []
+    [problem] = samples(hit, patterns=(SECOND, FIRST))
+    assert "user 'a bob' instead" in problem

@@ -1,0 +1,129 @@
+"""FilterSet: what it finds in a block is what reading line by line would find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, split
+from mailbanned.model import Failure
+from tests.filters.shipped import NAMES, NOW, filter_set, shipped
+
+LONGEST = 8192
+
+
+def bad(name: str, word: str) -> Filter:
+    match = f"{word} <USER> from <ADDR>"
+    return Filter(name, (Pattern(name, "one", literal=f"{word} ", match=match),))
+
+
+BAD, WORSE, LOST = bad("bad", "bad"), bad("worse", "worse"), bad("lost", "lost bad")
+
+
+def run(block: bytes, *filters: Filter, first_line: int = 1) -> list[tuple[int, str, str | None]]:
+    found = FilterSet(filters or [BAD], Stamps(UTC)).failures(block, NOW, first_line)
+    return [(failure.number, str(failure.address), failure.user) for failure in found]
+
+
+def test_lines_are_numbered_from_the_first() -> None:
+    """A failure carries its line's number, counted in LFs from the block's first line."""
+    block = b"\n\nbad a from 203.0.113.5\nx\nbad b from 203.0.113.6\n"
+    assert run(block) == [(3, "203.0.113.5", "a"), (5, "203.0.113.6", "b")]
+    assert [number for number, *_ in run(block, first_line=101)] == [103, 105]
+
+
+def test_each_filter_reports_a_line_once_in_line_order() -> None:
+    """Failures come in line order, and several filters may report the same line."""
+    anything = Filter(
+        "any",
+        (
+            Pattern("any", "bad", literal="bad ", match="bad <USER> from <ADDR>"),
+            Pattern("any", "all", literal=" from ", match="<USER> from <ADDR>"),
+        ),
+    )
+    block = b"worse a from 203.0.113.5\nbad b from 203.0.113.6\nworse c from 203.0.113.7\n"
+    assert run(block, WORSE, BAD, anything) == [
+        (1, "203.0.113.5", "a"),
+        (1, "203.0.113.5", "worse a"),
+        (2, "203.0.113.6", "b"),
+        (2, "203.0.113.6", "b"),
+        (3, "203.0.113.7", "c"),
+        (3, "203.0.113.7", "worse c"),
+    ]
+
+
+def test_a_literal_within_another_finds_for_both() -> None:
+    """A filter whose literal holds another filter's literal still sees its lines."""
+    block = b"lost bad a from 203.0.113.5\nbad b from 203.0.113.6\n"
+    assert run(block, BAD, LOST) == [(1, "203.0.113.5", "a"), (2, "203.0.113.6", "b")]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (b"", []),
+        (b"\n", []),
+        (b"bad a from 203.0.113.5", [(1, "203.0.113.5", "a")]),
+        (b"bad a from 203.0.113.5\r\nbad b from 203.0.113.6\r\n",
+         [(1, "203.0.113.5", "a"), (2, "203.0.113.6", "b")]),
+        (b"\0\0\0\0bad a from 203.0.113.5\nbad b from 203.0.113.6\n", [(2, "203.0.113.6", "b")]),
+        (b"bad a\0b from 203.0.113.5\n", [(1, "203.0.113.5", "a\0b")]),
+        (b"bad \xff\xc3( from 203.0.113.5\n", [(1, "203.0.113.5", "\ufffd\ufffd(")]),
+        ("bad a\u2028bad b from 203.0.113.6 from 203.0.113.5\n".encode(),
+         [(1, "203.0.113.5", "a\u2028bad b from 203.0.113.6")]),
+        ("bad a\u0085\u2029\x0b\x0c\x1c from 203.0.113.5\nbad b from 203.0.113.6\n".encode(),
+         [(1, "203.0.113.5", "a\u0085\u2029\x0b\x0c\x1c"), (2, "203.0.113.6", "b")]),
+        (b"bad a\rbad b from 203.0.113.6\rbad c from 203.0.113.5\n",
+         [(1, "203.0.113.5", "a\rbad b from 203.0.113.6\rbad c")]),
+        (b"bad a bad b bad c from 203.0.113.5\n", [(1, "203.0.113.5", "a bad b bad c")]),
+    ],
+)  # fmt: skip
+def test_only_lf_ends_a_line(
+    block: bytes, expected: list[tuple[int, str, str | None]]
+) -> None:  # fmt: skip
+    """CRLF loses its CR; NUL, broken UTF-8, U+2028 and their like are bytes like any other."""
+    assert run(block) == expected
+
+
+def test_an_overlong_line_is_passed_over_and_counted() -> None:
+    """A line over 8 KiB is no failure but a count; its neighbours keep their numbers."""
+    fits = b"bad " + b"x" * (LONGEST - 21) + b" from 203.0.113.5"
+    assert len(fits) == LONGEST
+    filters = FilterSet([BAD], Stamps(UTC))
+    block = b"\n".join([fits, b"x" + fits, b"bad " * 262144, b"bad a from 203.0.113.6"])
+    found = [(f.number, str(f.address)) for f in filters.failures(block, NOW)]
+    assert found == [(1, "203.0.113.5"), (4, "203.0.113.6")]
+    assert filters.overlong == 2
+
+
+def line_by_line(block: bytes, names: tuple[str, ...]) -> Iterator[Failure]:
+    """What every filter says to every line, with no prefilter in between."""
+    stamps = Stamps(UTC)
+    for number, raw in enumerate(block.split(b"\n"), start=1):
+        if len(raw) <= LONGEST:
+            line = split(raw, number, stamps, NOW)
+            found = (shipped(name).match(line) for name in names)
+            yield from (failure for failure in found if failure is not None)
+
+
+SAMPLES = [sample.line for name in NAMES for sample in shipped(name).samples]
+PIECES = sorted({piece for line in SAMPLES for piece in line.split(b" ")})
+BLOCKS = st.lists(
+    st.one_of(
+        st.sampled_from(SAMPLES),
+        st.lists(st.sampled_from(PIECES), max_size=12).map(b" ".join),
+        st.binary(max_size=30),
+        st.sampled_from([b"", b"\r", b"\0\0", b": reject: " * 900]),
+    ),
+    max_size=12,
+).map(b"\n".join)
+
+
+@given(BLOCKS)
+def test_a_block_is_read_as_its_lines_are(block: bytes) -> None:
+    """In any block, the prefilter finds just what asking each filter for each line finds."""
+    assert list(filter_set(*NAMES).failures(block, NOW)) == list(line_by_line(block, NAMES))

@@ -1,0 +1,153 @@
+"""Pattern: what a filter file may write, and what it then means."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from mailbanned.filters import Pattern, PatternError
+
+TAG = r"sshd\[\d+\]: "
+
+
+def pattern(match: str, unless: str | None = None, tag: str = "") -> Pattern:
+    return Pattern("own", "one", literal="from", match=match, tag=tag, unless=unless)
+
+
+def test_the_whole_text_must_fit() -> None:
+    """A pattern is anchored at both ends, and the tag stands before it."""
+    one = pattern("bad from <ADDR>", tag=TAG)
+    assert one.find(b"sshd[1]: bad from 203.0.113.5") == (ip_address("203.0.113.5"), None)
+    assert one.find(b"x sshd[1]: bad from 203.0.113.5") is None
+    assert one.find(b"sshd[1]: bad from 203.0.113.5 port 1") is None
+    assert one.find(b"bad from 203.0.113.5") is None
+
+
+def test_alternatives_stay_inside_tag_and_match() -> None:
+    """A bare `|` in the match does not cut the tag or the anchors off."""
+    one = pattern("a from <ADDR>|b", tag=TAG)
+    assert one.find(b"sshd[1]: a from 203.0.113.5") is not None
+    assert one.find(b"b") is None
+    assert one.find(b"sshd[1]: b") is None
+
+
+@pytest.mark.parametrize("user", ["<USER>", "<F-USER>.*</F-USER>"])
+@pytest.mark.parametrize("address", ["<ADDR>", "<HOST>"])
+def test_both_spellings_mean_the_same(user: str, address: str) -> None:
+    """fail2ban's spellings of address and user are understood."""
+    one = pattern(f"user {user} from {address}")
+    assert one.find(b"user bob from 2001:db8::5") == (ip_address("2001:db8::5"), "bob")
+
+
+def test_a_user_pattern_may_be_narrow() -> None:
+    """Between <F-USER> and </F-USER> stands what the name must look like."""
+    one = pattern("user <F-USER>[a-z]+</F-USER> from <ADDR>")
+    assert one.find(b"user bob from 203.0.113.5") is not None
+    assert one.find(b"user b b from 203.0.113.5") is None
+
+
+def test_greedy_takes_the_last_and_lazy_the_first() -> None:
+    """Of several readings the leftmost preference holds, in short lines and in long ones."""
+    last = pattern("<USER> from <ADDR>")
+    first = pattern("from <ADDR>.*?, user=<USER>")
+    for size in (1, 100, 3000):
+        fill = b"x" * size
+        line = fill + b" from 198.51.100.7" + fill + b" from 203.0.113.5"
+        user = fill + b" from 198.51.100.7" + fill
+        assert last.find(line) == (ip_address("203.0.113.5"), user.decode())
+        line = b"from 203.0.113.5" + fill + b", user=a" + fill + b", user=b"
+        user = b"a" + fill + b", user=b"
+        assert first.find(line) == (ip_address("203.0.113.5"), user.decode())
+
+
+@pytest.mark.parametrize("name", [b"", b"(unavailable)", b"?"])
+def test_what_stands_for_no_name_is_no_name(name: bytes) -> None:
+    """Servers' words for a missing name are not taken for an account."""
+    assert pattern("<USER> from <ADDR>").find(name + b" from 203.0.113.5") == (
+        ip_address("203.0.113.5"),
+        None,
+    )
+
+
+def test_a_name_may_be_any_bytes() -> None:
+    """NUL and what is no UTF-8 neither disturb the match nor raise."""
+    one = pattern("<USER> from <ADDR>")
+    assert one.find(b"a\0b\xff\xfe from 203.0.113.5") == (
+        ip_address("203.0.113.5"),
+        "a\0b\ufffd\ufffd",
+    )
+    assert one.find("J\u00fcrgen\u2028 from 203.0.113.5".encode()) == (
+        ip_address("203.0.113.5"),
+        "J\u00fcrgen\u2028",
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [b"1.2.3", b"1.2.3.4.5", b"01.2.3.4", b"256.1.1.1", b"fe80::1%eth0", b"dead.beef", b"::g", b"",
+     "\u0661.2.3.4".encode()],
+)  # fmt: skip
+def test_what_is_no_address_does_not_match(address: bytes) -> None:
+    """A text that only looks like an address is no failure, and no error."""
+    assert pattern("from <ADDR>").find(b"from " + address) is None
+
+
+def test_an_ipv4_address_in_ipv6_clothing_is_the_ipv4_address() -> None:
+    """::ffff:a.b.c.d is reported as a.b.c.d."""
+    assert pattern("from <ADDR>").find(b"from ::ffff:203.0.113.5") == (
+        ip_address("203.0.113.5"),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mail", "fits"),
+    [
+        (b"<bob@example.org>", True),
+        (b"<>", True),
+        (b'<"a b> from 198.51.100.7 <"@example.org>', True),
+        (rb'<"a\"> from 198.51.100.7 <\""@example.org>', True),
+        (b"<a> from 198.51.100.7 <b>", False),
+        (b'<"a>', False),
+    ],
+)
+def test_mail_is_one_address_with_its_quotes(mail: bytes, fits: bool) -> None:
+    """<MAIL> steps over quoted text as a whole and ends at the bracket that closes it."""
+    one = pattern("<MAIL> from <ADDR>")
+    expected = (ip_address("203.0.113.5"), None) if fits else None
+    assert one.find(mail + b" from 203.0.113.5") == expected
+
+
+def test_unless_takes_lines_out() -> None:
+    """A line that fits `unless` as a whole, tag included, is no failure; a part is not enough."""
+    one = pattern("from <ADDR>: .*", tag=TAG, unless="from <ADDR>: (?:down|busy) <MAIL>")
+    assert one.find(b"sshd[1]: from 203.0.113.5: down <a>") is None
+    assert one.find(b"sshd[1]: from 203.0.113.5: down <a> ") is not None
+    assert one.find(b"sshd[1]: from 203.0.113.5: x from 203.0.113.5: down <a>") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"match": "no address"}, "has no <ADDR>"),
+        ({"match": "<ADDR>|x <HOST>"}, "stands twice"),
+        ({"match": "<ADDR> <USER> <USER>"}, "stands twice"),
+        ({"match": "<ADDR> <NAME>"}, "unknown tag <NAME>"),
+        ({"match": "<ADDR>(?=x)"}, "not a valid RE2 pattern"),
+        ({"match": r"<ADDR> (a)\1"}, "not a valid RE2 pattern"),
+        ({"match": "<ADDR> ("}, "not a valid RE2 pattern"),
+        ({"match": "<ADDR>", "tag": "["}, "not a valid RE2 pattern"),
+        ({"match": "<ADDR>", "unless": "("}, "not a valid RE2 pattern"),
+        ({"match": "<ADDR>", "literal": "fro"}, "too short"),
+    ],
+)
+def test_a_bad_pattern_says_why(arguments: dict[str, str], reason: str) -> None:
+    """What cannot be used is refused at once, with its reason."""
+    with pytest.raises(PatternError, match=reason):
+        Pattern("own", "one", **{"literal": "from", **arguments})
+
+
+def test_an_alternative_without_the_address_is_no_failure() -> None:
+    """Where the matching alternative names nobody, there is nobody to ban."""
+    assert pattern("from <ADDR>|from nobody").find(b"from nobody") is None

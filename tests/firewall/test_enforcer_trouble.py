@@ -1,0 +1,303 @@
+"""The enforcer while the firewall fails, forgets or stays away: nothing is lost, nothing spins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from structlog.testing import capture_logs
+
+from mailbanned.firewall import Enforcer, FirewallDown, FirewallState
+from mailbanned.model import Subject
+from tests.firewall.support import ManualClock, ScriptedFirewall, eventually, running, subjects
+
+
+@pytest.fixture
+async def firewall() -> ScriptedFirewall:
+    return ScriptedFirewall()
+
+
+@pytest.fixture
+async def told() -> list[Subject]:
+    return []
+
+
+@pytest.fixture
+async def enforcer(firewall: ScriptedFirewall, told: list[Subject]) -> Enforcer:
+    return _enforcer(firewall, told)
+
+
+def _enforcer(
+    firewall: ScriptedFirewall,
+    told: list[Subject],
+    audit: float = 30.0,
+    pauses: tuple[float, float] = (0.01, 0.02),
+) -> Enforcer:
+    return Enforcer(
+        firewall,
+        ManualClock(),
+        cut=None,
+        in_force=lambda subject, _: told.append(subject),
+        audit=audit,
+        pauses=pauses,
+    )
+
+
+def _is(enforcer: Enforcer, state: str) -> Callable[[], bool]:
+    return lambda: enforcer.state().state == state
+
+
+async def _settled(enforcer: Enforcer, in_force: int) -> None:
+    def reached() -> bool:
+        state = enforcer.state()
+        return (state.state, state.bans_in_force, state.pending) == ("up", in_force, 0)
+
+    await eventually(reached, f"{in_force} bans in force")
+
+
+async def test_waits_for_a_firewall_that_is_not_there_yet(
+    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+) -> None:
+    """Bans decided while the firewall is down are pending, and are put when it comes."""
+    before, during = subjects(2)
+    firewall.down = "it is not running"
+    enforcer.restore([before])
+    async with running(enforcer):
+        await eventually(_is(enforcer, "down"), "it is known to be down")
+        enforcer.want(during)
+        assert enforcer.state() == FirewallState(
+            "scripted", "down", "there", "it is not running", 0, 2
+        )
+        await eventually(lambda: firewall.connects > 3, "it is tried again")
+        firewall.down = ""
+        await _settled(enforcer, 2)
+    assert firewall.rules == {before, during}
+    assert firewall.done[0] == f"+{during}"
+    assert set(told) == {before, during}
+
+
+async def test_an_outage_is_said_once_and_so_is_its_end(
+    firewall: ScriptedFirewall, enforcer: Enforcer
+) -> None:
+    """However often it is tried, the log has one line for the outage and one for the return."""
+    enforcer.restore(subjects(3))
+    with capture_logs() as logs:
+        async with running(enforcer):
+            await _settled(enforcer, 3)
+            firewall.down = "it is not running"
+            firewall.lose("it stopped")
+            await eventually(lambda: firewall.connects > 4, "it is tried again and again")
+            firewall.down = ""
+            await _settled(enforcer, 3)
+    events = [(log["log_level"], log["event"]) for log in logs]
+    assert events == [
+        ("info", "Firewall is up"),
+        ("error", "Firewall is down: it is not running"),
+        ("info", "Firewall is up"),
+    ]
+    assert logs[1]["waiting"] == 3
+    assert logs[2]["to_restore"] == 3
+
+
+async def test_a_ban_that_fails_is_put_when_the_firewall_is_back(
+    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+) -> None:
+    """A change that fails for now takes the firewall down, is held, and is tried again."""
+    first, second = subjects(2)
+    async with running(enforcer):
+        enforcer.want(first)
+        await _settled(enforcer, 1)
+        firewall.down = "the command failed"
+        enforcer.want(second)
+        await eventually(_is(enforcer, "down"), "the failure is noticed")
+        state = enforcer.state()
+        assert (state.bans_in_force, state.pending, state.detail) == (0, 2, "the command failed")
+        firewall.down = ""
+        await _settled(enforcer, 2)
+    assert firewall.started.count(f"+{first}") == 1
+    assert told == [first, second]
+
+
+async def test_all_bans_come_back_after_a_loss(
+    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+) -> None:
+    """Lost rules are put again, newest first; meanwhile they are not in force, nor told again."""
+    bans = subjects(20)
+    async with running(enforcer):
+        for subject in bans:
+            enforcer.want(subject)
+        await _settled(enforcer, 20)
+        firewall.done.clear()
+        firewall.hold()
+        with capture_logs() as logs:
+            firewall.lose("it was reloaded")
+            await eventually(lambda: firewall.in_flight, "restoring has begun")
+            assert (enforcer.state().bans_in_force, enforcer.state().pending) == (0, 20)
+            firewall.flow()
+            await _settled(enforcer, 20)
+    assert firewall.done == [f"+{subject}" for subject in reversed(bans)]
+    assert told == bans
+    assert [log["event"] for log in logs] == ["Putting bans again: it was reloaded"]
+
+
+async def test_a_loss_while_the_rules_are_listed_is_not_overlooked(
+    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+) -> None:
+    """A listing that was overtaken by a loss counts for nothing."""
+    bans = subjects(3)
+    firewall.rules = set(bans)
+
+    def lose_once() -> None:
+        if firewall.listings == 1:
+            firewall.lose()
+
+    firewall.before_listing_returns = lose_once
+    enforcer.restore(bans)
+    firewall.hold()
+    async with running(enforcer):
+        await eventually(lambda: firewall.in_flight, "restoring has begun")
+        assert told == []
+        firewall.flow()
+        await eventually(lambda: firewall.rules == set(bans), "all bans are back")
+        await _settled(enforcer, 3)
+
+
+async def test_a_loss_while_bans_are_restored_is_not_overlooked(
+    firewall: ScriptedFirewall, enforcer: Enforcer
+) -> None:
+    """Losing everything again half-way only means starting again."""
+    bans = subjects(12)
+    enforcer.restore(bans)
+    firewall.hold()
+    async with running(enforcer):
+        for _ in range(3):
+            await eventually(lambda: firewall.in_flight, "restoring has begun")
+            firewall.release(5)
+            await eventually(lambda: len(firewall.done) == 5, "some are restored")
+            firewall.done.clear()
+            firewall.lose()
+        firewall.flow()
+        await eventually(lambda: firewall.rules == set(bans), "all bans are back")
+        await _settled(enforcer, 12)
+
+
+async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Subject]) -> None:
+    """Who hears that the firewall is back does not wait for the end of a long pause."""
+    enforcer = _enforcer(firewall, told, pauses=(0.02, 60.0))
+    firewall.down = "it is not running"
+    async with running(enforcer):
+        await eventually(lambda: firewall.connects == 6, "the next pause takes 0.64 s")
+        firewall.down = ""
+        firewall.lose("it started")
+        await eventually(_is(enforcer, "up"), "it is up", seconds=0.4)
+
+
+async def test_losses_with_every_attempt_do_not_make_it_spin(told: list[Subject]) -> None:
+    """A bus that accepts and hangs up at once is tried with pauses."""
+
+    class HangsUp(ScriptedFirewall):
+        async def connect(self) -> None:
+            self.lose("the connection broke")
+            await super().connect()
+
+    firewall = HangsUp()
+    firewall.down = "the connection broke"
+    async with running(_enforcer(firewall, told, pauses=(0.05, 0.05))):
+        await asyncio.sleep(0.3)
+    assert 2 <= firewall.connects <= 7
+
+
+async def test_pauses_grow_up_to_a_limit(told: list[Subject]) -> None:
+    """The longer it is down, the less often it is tried."""
+    times: list[float] = []
+
+    class Absent(ScriptedFirewall):
+        async def connect(self) -> None:
+            times.append(asyncio.get_running_loop().time())
+            raise FirewallDown("it is not running")
+
+    async with running(_enforcer(Absent(), told, pauses=(0.02, 0.08))):
+        await eventually(lambda: len(times) == 6, "six attempts")
+    pauses = [after - before for before, after in pairwise(times)]
+    for pause, shortest in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
+        assert pause >= shortest * 0.99
+    assert sum(pauses) < 10 * 0.3
+
+
+async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[Subject]) -> None:
+    """The pauses grow as well when the firewall can be reached and only the change fails."""
+    times: list[float] = []
+
+    class Unwilling(ScriptedFirewall):
+        async def add(self, subject: Subject) -> None:
+            times.append(asyncio.get_running_loop().time())
+            raise FirewallDown("the command failed")
+
+    enforcer = _enforcer(Unwilling(), told, pauses=(0.02, 60.0))
+    enforcer.restore(subjects(1))
+    async with running(enforcer):
+        await eventually(lambda: len(times) == 5, "five attempts")
+    assert times[-1] - times[-2] >= 0.159
+
+
+async def test_pauses_begin_anew_after_a_good_time(
+    firewall: ScriptedFirewall, told: list[Subject]
+) -> None:
+    """A long outage does not make the end of the next one be noticed late."""
+    enforcer = _enforcer(firewall, told, pauses=(0.02, 60.0))
+
+    async def outage() -> None:
+        firewall.down = "it is not running"
+        firewall.lose()
+        attempts = firewall.connects + 4
+        await eventually(lambda: firewall.connects == attempts, "four attempts", 0.5)
+        firewall.down = ""
+        await eventually(_is(enforcer, "up"), "it is up again")
+
+    async with running(enforcer):
+        await outage()
+        await outage()
+
+
+async def test_an_old_failure_does_not_take_down_a_firewall_that_is_back(
+    firewall: ScriptedFirewall, enforcer: Enforcer
+) -> None:
+    """A call that hung through an outage fails late, which only means to put that ban again."""
+    first, late = subjects(2)
+    async with running(enforcer):
+        enforcer.want(first)
+        await _settled(enforcer, 1)
+        firewall.hold()
+        enforcer.want(late)
+        await eventually(lambda: firewall.in_flight == 1, "the call hangs")
+        firewall.lose("it was restarted")
+        await eventually(lambda: f"+{first}" in firewall.started[2:], "it is back")
+        firewall.down = "no answer"
+        firewall.release()
+        await eventually(lambda: firewall.started.count(f"+{late}") == 2, "it is put again")
+        firewall.down = ""
+        firewall.flow()
+        await _settled(enforcer, 2)
+    assert firewall.connects == 1
+
+
+async def test_the_audit_repairs_what_nobody_announced(
+    firewall: ScriptedFirewall, told: list[Subject]
+) -> None:
+    """A rule removed by hand comes back, one that came back by itself goes, others are let be."""
+    bans, [stranger] = subjects(5), subjects(1, net=1)
+    enforcer = _enforcer(firewall, told, audit=0.02)
+    enforcer.restore(bans)
+    async with running(enforcer):
+        await _settled(enforcer, 5)
+        with capture_logs() as logs:
+            firewall.done.clear()
+            firewall.rules.discard(bans[2])
+            firewall.rules.add(stranger)
+            await eventually(lambda: firewall.rules == set(bans), "the rules are repaired")
+            await _settled(enforcer, 5)
+    assert sorted(firewall.done) == sorted([f"+{bans[2]}", f"-{stranger}"])
+    assert [log["event"] for log in logs] == ["Putting bans again: they vanished from the firewall"]
+    assert told.count(bans[2]) == 1

@@ -1,0 +1,76 @@
+"""Who is never counted and never banned."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbanned.jails import IgnoreList
+from mailbanned.model import Address
+
+OFFICE = [ip_network("198.51.100.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8:5::/48")]
+
+
+@pytest.mark.parametrize(
+    ("address", "ignored"),
+    [
+        ("198.51.100.0", True),
+        ("198.51.100.255", True),
+        ("198.51.101.0", False),
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("2001:db8:5:ffff::1", True),
+        ("2001:db8:6::1", False),
+    ],
+)
+def test_covers_what_was_listed(address: str, ignored: bool) -> None:
+    """An address is ignored if a listed address or network holds it, and not beside it."""
+    ignore = IgnoreList(OFFICE)
+    assert ignore.covers(ip_address(address)) is ignored
+    assert ignore.covers(ip_address(address)) is ignored, "the second look says the same"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.9.9.9", "0.0.0.0", "169.254.1.1", "224.0.0.1", "::", "::1", "fe80::1",
+     "ff02::1"],
+)  # fmt: skip
+def test_some_are_always_ignored(address: str) -> None:
+    """Loopback, link-local, multicast and unspecified addresses need not be listed."""
+    assert IgnoreList([]).covers(ip_address(address))
+    assert IgnoreList([]).touched_by(ip_network(address)) is not None
+
+
+def test_the_rest_is_not() -> None:
+    """An empty list ignores no address of a host that could knock, private ones included."""
+    for address in ("192.0.2.1", "10.0.0.1", "2001:db8::1", "fd00::1"):
+        assert not IgnoreList([]).covers(ip_address(address))
+        assert IgnoreList([]).touched_by(ip_network(address)) is None
+
+
+@given(st.ip_addresses())
+def test_covered_means_touched(address: Address) -> None:
+    """Whoever is ignored as an address cannot be banned as a network of one, and vice versa."""
+    ignore = IgnoreList(OFFICE)
+    assert ignore.covers(address) is (ignore.touched_by(ip_network(address)) is not None)
+
+
+@pytest.mark.parametrize(
+    ("network", "touched"),
+    [
+        ("198.51.100.128/25", "198.51.100.0/24"),
+        ("198.51.0.0/16", "198.51.100.0/24"),
+        ("192.0.2.0/24", "192.0.2.7/32"),
+        ("192.0.2.8/29", None),
+        ("2001:db8::/32", "2001:db8:5::/48"),
+        ("2001:db8:5:1::/64", "2001:db8:5::/48"),
+        ("2001:db8:6::/48", None),
+    ],
+)
+def test_a_wide_ban_takes_nobody_along(network: str, touched: str | None) -> None:
+    """A network that shares any address with an ignored one is touched, and says which."""
+    found = IgnoreList(OFFICE).touched_by(ip_network(network))
+    assert (None if found is None else str(found)) == touched

@@ -1,0 +1,141 @@
+"""Windows: an exact count within findtime, and no more memory than that needs."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbanned.jails import Windows
+from mailbanned.model import Subject
+
+ONE, OTHER = Subject("192.0.2.1/32"), Subject("192.0.2.2/32")
+# Whole numbers, small against findtime, so that failures often lie exactly on the edge.
+FINDTIME = 10.0
+MAXRETRY = st.integers(1, 5)
+STEPS = st.lists(st.integers(0, 12), min_size=1, max_size=60)
+
+
+def naive(times: list[float], maxretry: int) -> int:
+    """All failures ever seen, counted anew: those within findtime of the newest."""
+    newest = max(times)
+    return min(maxretry, sum(1 for at in times if at > newest - FINDTIME))
+
+
+@given(MAXRETRY, STEPS)
+def test_exact_in_order(maxretry: int, steps: list[int]) -> None:
+    """Failures in order of time are counted exactly, up to maxretry."""
+    windows, seen = Windows(FINDTIME, maxretry), list[float]()
+    for at in accumulate(steps):
+        seen.append(float(at))
+        assert windows.add(ONE, float(at)) == naive(seen, maxretry)
+
+
+@given(MAXRETRY, st.lists(st.integers(0, 40).map(float), min_size=1, max_size=60))
+def test_exact_out_of_order(maxretry: int, times: list[float]) -> None:
+    """Failures whose times jump back and forth are counted as if they had come in order."""
+    windows, seen = Windows(FINDTIME, maxretry), list[float]()
+    for at in times:
+        seen.append(at)
+        assert windows.add(ONE, at) == naive(seen, maxretry)
+        kept = windows.times(ONE)
+        assert list(kept) == sorted(seen)[-len(kept) :]
+
+
+@given(MAXRETRY, st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12)), max_size=80))
+def test_subjects_do_not_touch_each_other(maxretry: int, steps: list[tuple[str, int]]) -> None:
+    """Each subject's count is the one that it would have alone, also when it had gone quiet."""
+    windows, seen, now = Windows(FINDTIME, maxretry), dict[str, list[float]](), 0.0
+    for who, step in steps:
+        now += step
+        seen.setdefault(who, []).append(now)
+        assert windows.add(Subject(who), now) == naive(seen[who], maxretry)
+
+
+def test_the_window_is_half_open() -> None:
+    """A failure counts while it is younger than findtime, and no more when it is as old."""
+    windows = Windows(FINDTIME, 5)
+    windows.add(ONE, 100.0)
+    assert windows.add(ONE, 109.999) == 2
+    assert windows.add(OTHER, 100.0) == 1
+    assert windows.add(OTHER, 110.0) == 1
+
+
+def test_failures_counts_with_the_same_edge() -> None:
+    """failures(now) counts all subjects' failures, those exactly findtime old no more."""
+    windows = Windows(FINDTIME, 5)
+    windows.add(ONE, 100.0)
+    windows.add(OTHER, 105.0)
+    assert windows.failures(105.0) == 2
+    assert windows.failures(110.0) == 1
+    assert windows.failures(115.0) == 0
+
+
+@given(MAXRETRY, st.lists(st.integers(0, 10**6).map(float), max_size=200))
+def test_memory_of_a_subject_is_bounded(maxretry: int, times: list[float]) -> None:
+    """However often somebody fails, no more than maxretry times are kept."""
+    windows = Windows(1e9, maxretry)
+    for at in times:
+        windows.add(ONE, at)
+        assert len(windows.times(ONE)) <= maxretry
+
+
+def test_quiet_subjects_are_dropped() -> None:
+    """A wave of one-time visitors leaves as fast as another one comes in."""
+    windows = Windows(FINDTIME, 3)
+    for number in range(1000):
+        windows.add(Subject(f"first-{number}"), 0.0)
+    for number in range(500):
+        windows.add(Subject(f"second-{number}"), FINDTIME)
+    left = list(windows.subjects())
+    assert len(left) == 500
+    assert all(subject.startswith("second") for subject in left)
+
+
+def test_the_lively_are_not_dropped() -> None:
+    """A subject that came early but failed again just now stays, and so does its count."""
+    windows = Windows(FINDTIME, 5)
+    windows.add(ONE, 0.0)
+    for number in range(10):
+        windows.add(Subject(f"quiet-{number}"), 0.0)
+    windows.add(ONE, 9.0)
+    windows.add(OTHER, 12.0)
+    assert windows.times(ONE) == (0.0, 9.0)
+    assert windows.add(ONE, 12.0) == 2
+
+
+def test_forget() -> None:
+    """What is forgotten counts no more; forgetting says whether there was anything."""
+    windows = Windows(FINDTIME, 5)
+    windows.add(ONE, 1.0)
+    windows.add(OTHER, 1.0)
+    assert windows.forget(ONE) is True
+    assert windows.forget(ONE) is False
+    assert windows.add(ONE, 2.0) == 1
+    assert windows.add(OTHER, 2.0) == 2
+
+
+def test_restore_takes_up_the_count() -> None:
+    """What was put back counts with what comes, in any order and no more than maxretry."""
+    windows = Windows(FINDTIME, 3)
+    windows.restore(ONE, (3.0, 1.0, 2.0, 0.0))
+    assert windows.times(ONE) == (1.0, 2.0, 3.0)
+    windows.restore(OTHER, ())
+    assert list(windows.subjects()) == [ONE]
+    assert windows.add(ONE, 10.0) == 3
+    assert windows.add(ONE, 12.5) == 3
+    assert windows.add(ONE, 30.0) == 1
+
+
+def test_resize_keeps_what_fits() -> None:
+    """New limits keep the newest failures that they allow, and count by the new findtime."""
+    windows = Windows(FINDTIME, 5)
+    for at in (1.0, 2.0, 3.0, 4.0):
+        windows.add(ONE, at)
+    windows.resize(100.0, 2)
+    assert windows.times(ONE) == (3.0, 4.0)
+    windows.resize(100.0, 10)
+    assert windows.add(ONE, 90.0) == 3
+    windows.resize(1.0, 10)
+    assert windows.add(ONE, 90.5) == 2

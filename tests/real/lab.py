@@ -1,0 +1,225 @@
+"""A mail host and its attackers, each in a network namespace, with a real firewalld between them.
+
+    attacker: net0 198.51.100.10-250, 2001:db8:0:1::10-2f, 2001:db8:0:2::10-2f
+       |
+    host:     wan0 198.51.100.1, 2001:db8:0:1::1, the default route; dbus-daemon, firewalld
+
+Nothing of the machine's own firewall is touched. Needs root and the programs in PROGRAMS. Whatever
+was started is ended by its pid, and everything made is removed, also after a failure. It knows
+nothing of the tests that use it:
+
+    with Lab() as lab:
+        lab.firewall_cmd("--list-all")
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from tests.real.netns import Namespace, end, run, wait_until
+
+PROGRAMS = ("dbus-daemon", "firewalld", "firewall-cmd", "ip", "nft", "ss")
+
+HOST4 = "198.51.100.1"
+HOST6 = "2001:db8:0:1::1"
+ATTACKERS4 = tuple(f"198.51.100.{n}" for n in range(10, 251))
+ATTACKERS6 = tuple(f"2001:db8:0:1::{n:x}" for n in range(0x10, 0x30))
+NEIGHBOURS6 = tuple(f"2001:db8:0:2::{n:x}" for n in range(0x10, 0x30))  # another /64
+_GATEWAY4, _GATEWAY6 = "198.51.100.254", "2001:db8:0:1::fe"
+
+ZONE = "public"
+INTERFACE = "wan0"
+_ZONE_FILE = f"""<?xml version="1.0" encoding="utf-8"?>
+<zone><short>Lab</short><interface name="{INTERFACE}"/>
+<port protocol="tcp" port="1-65535"/></zone>
+"""
+_BUS_FILE = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_type="*"/><allow receive_type="*"/><allow own="*"/></policy>
+</busconfig>
+"""
+_numbers = itertools.count()
+
+
+def missing() -> str:
+    """Why there can be no lab here, "" if there can."""
+    if os.geteuid() != 0:
+        return "a network lab needs root"
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"a network lab needs {', '.join(absent)}" if absent else ""
+
+
+class Lab:
+    """The two namespaces with their link, a private system bus and firewalld.
+
+    bus_address: where the bus is reached; the socket needs no namespace.
+    proc_net: the host's /proc/net, seen from anywhere.
+    """
+
+    def __init__(self) -> None:
+        unique = f"{os.getpid()}n{next(_numbers)}"
+        self.host = Namespace(f"mbh{unique}")
+        self.attacker = Namespace(f"mba{unique}")
+        self._undo = ExitStack()
+        self._firewalld: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self.directory = Path(tempfile.mkdtemp(prefix="mailbanned-lab-"))
+            undo.callback(shutil.rmtree, self.directory)
+            for namespace in (self.host, self.attacker):
+                run("ip", "netns", "add", namespace.name)
+                undo.callback(run, "ip", "netns", "del", namespace.name)
+            self._link()
+            self.bus_address = f"unix:path={self.directory}/bus"
+            self._prepare_files()
+            undo.callback(self.stop_bus)
+            self.start_bus()
+            undo.callback(self.stop_firewalld)
+            self.start_firewalld()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def start_bus(self) -> None:
+        """Starts the system bus, and returns when it accepts connections."""
+        Path(self.directory, "bus").unlink(missing_ok=True)
+        self._bus = self._start("dbus-daemon", f"--config-file={self.directory}/bus.conf")
+        wait_until(Path(self.directory, "bus").exists, "the bus has its socket")
+
+    def stop_bus(self) -> None:
+        """Ends the bus; firewalld ends with it."""
+        end(self._bus)
+
+    @property
+    def proc_net(self) -> Path:
+        return Path(f"/proc/{self._bus.pid}/net")
+
+    def start_firewalld(self) -> None:
+        """Starts firewalld, and returns when it answers."""
+        options = ("--nofork", "--nopid", "--log-target=file")
+        log = f"--log-file={self.directory}/firewalld.log"
+        etc = f"--system-config={self.directory}/etc"
+        self._firewalld = self._start("firewalld", *options, log, etc)
+        wait_until(lambda: self.firewall_cmd("--state", check=False) == "running", "firewalld runs")
+
+    def stop_firewalld(self) -> None:
+        """Ends firewalld, as `systemctl stop` does."""
+        if self._firewalld is not None:
+            end(self._firewalld)
+            self._firewalld = None
+
+    def kill_firewalld(self) -> None:
+        """Kills firewalld, as a crash does."""
+        if self._firewalld is not None:
+            self._firewalld.kill()
+            self._firewalld.wait()
+            self._firewalld = None
+
+    def firewall_cmd(self, *arguments: str, check: bool = True) -> str:
+        """What firewall-cmd says. Takes a quarter of a second."""
+        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus_address}
+        return run("firewall-cmd", *arguments, check=check, env=environment).strip()
+
+    def reload(self) -> None:
+        """Makes firewalld forget all runtime rules."""
+        self.firewall_cmd("--reload")
+
+    def rules(self, zone: str = ZONE) -> set[str]:
+        """The runtime rich rules of a zone, as firewalld prints them."""
+        return set(self.firewall_cmd(f"--zone={zone}", "--list-rich-rules").splitlines())
+
+    def denied(self, zone: str = ZONE) -> set[str]:
+        """The networks whose packets the kernel drops or rejects in a zone, with their prefix."""
+        chain = f"filter_IN_{zone}_deny"
+        output = self.host.exec(
+            "nft", "-j", "list", "chain", "inet", "firewalld", chain, check=False
+        )
+        return set(_sources(json.loads(output or '{"nftables": []}')["nftables"]))
+
+    def nft(self) -> str:
+        """The kernel's whole rule set on the host."""
+        return self.host.exec("nft", "list", "ruleset")
+
+    def listen(self, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+        """A listening socket on the host; with AF_INET6 it takes IPv4 connections as well."""
+        listener = self.host.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("", port))
+        listener.listen(100)
+        return listener
+
+    def connect(self, source: str, port: int, seconds: float = 2.0) -> socket.socket:
+        """A connection from an attacker's address to the host.
+
+        Raises TimeoutError if packets are dropped, ConnectionRefusedError if they are rejected.
+        """
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        peer = self.attacker.socket(family)
+        try:
+            peer.bind((source, 0))
+            peer.settimeout(seconds)
+            peer.connect((HOST6 if ":" in source else HOST4, port))
+        except BaseException:
+            peer.close()
+            raise
+        return peer
+
+    def _start(self, *argv: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus_address}
+        with Path(self.directory, "output.log").open("a") as output:
+            return self.host.popen(*argv, env=environment, stdout=output, stderr=output)
+
+    def _prepare_files(self) -> None:
+        zones = self.directory / "etc" / "zones"
+        zones.mkdir(parents=True)
+        shutil.copy("/etc/firewalld/firewalld.conf", self.directory / "etc")
+        (zones / f"{ZONE}.xml").write_text(_ZONE_FILE)
+        (self.directory / "bus.conf").write_text(_BUS_FILE.format(path=self.directory / "bus"))
+
+    def _link(self) -> None:
+        host, attacker = self.host.name, self.attacker.name
+        run(*f"ip link add {INTERFACE} netns {host} type veth peer net0 netns {attacker}".split())
+        _configure(host, INTERFACE, [f"{HOST4}/24", f"{HOST6}/64"])
+        theirs = [f"{address}/24" for address in (*ATTACKERS4, _GATEWAY4)]
+        theirs += [f"{address}/64" for address in (*ATTACKERS6, *NEIGHBOURS6, _GATEWAY6)]
+        _configure(attacker, "net0", theirs)
+        routes = f"route add default via {_GATEWAY4}\nroute add default via {_GATEWAY6}\n"
+        run("ip", "-netns", host, "-batch", "-", stdin=routes)
+
+
+def _configure(namespace: str, interface: str, addresses: list[str]) -> None:
+    lines = [
+        f"address add {address} dev {interface}{' nodad' if ':' in address else ''}"
+        for address in addresses
+    ]
+    lines += ["link set lo up", f"link set {interface} up"]
+    run("ip", "-netns", namespace, "-batch", "-", stdin="\n".join(lines) + "\n")
+
+
+def _sources(items: list[Any]) -> Iterator[str]:
+    """The source networks that the rules of `nft -j list chain` match."""
+    for item in items:
+        for part in item.get("rule", {}).get("expr", ()):
+            match = part.get("match", {})
+            if "payload" in match.get("left", ()) and match["left"]["payload"]["field"] == "saddr":
+                right = match["right"]
+                if isinstance(right, dict):
+                    yield f"{right['prefix']['addr']}/{right['prefix']['len']}"
+                else:
+                    yield f"{right}/{128 if ':' in right else 32}"

@@ -1,0 +1,116 @@
+"""MySQLLookup through restarts, slow queries, dead connections and bursts on a real MariaDB."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.real.mail_database import EQUAL, MailDatabase, becomes, cached, tcp_server
+
+pytestmark = pytest.mark.real
+
+SLOW = EQUAL.replace("LIMIT", "AND IF(%(user)s = 'slow@example.org', SLEEP(2), 0) = 0 LIMIT")
+
+
+class Relay:
+    """A way to the server whose connections can die in silence, as behind a firewall."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._dead = asyncio.Event()
+
+    def forget(self) -> None:
+        """From now on the present connections carry nothing; new ones do."""
+        self._dead.set()
+        self._dead = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from the client's side."""
+        dead = self._dead
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                if not dead.is_set():
+                    target.write(data)
+            target.close()
+
+        await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+
+
+async def test_outage(mail: MailDatabase) -> None:
+    """A stopped server is "cannot tell" within the time limit; it answers again once it is back."""
+    accounts = cached(mail.lookup(), timeout=0.5)
+    assert await accounts.exists("alice") is True
+    mail.server.stop()
+    try:
+        began = time.monotonic()
+        assert await accounts.exists("retired") is None
+        assert time.monotonic() - began < 1
+        assert accounts.state().state == "down"
+    finally:
+        mail.server.start()
+    await becomes(accounts, "retired", True)
+    assert accounts.state().state == "up"
+
+
+async def test_restart(mail: MailDatabase) -> None:
+    """A restart between two queries is not noticed, on none of the connections."""
+    lookup = mail.lookup()
+    for _ in range(2):
+        names = ("alice", "retired", "mallory")
+        assert await asyncio.gather(*map(lookup.exists, names)) == [True, True, False]
+        mail.server.restart()
+    assert [await lookup.exists(name) for name in names] == [True, True, False]
+
+
+async def test_silent_connections(mail: MailDatabase) -> None:
+    """When one idle connection turns out dead, no query is lost on those that idled beside it."""
+    relay = Relay(mail.server.port)
+    async with tcp_server(relay.serve) as port:
+        lookup = mail.lookup(port=port)
+        await asyncio.gather(*map(lookup.exists, ("alice", "retired", "mallory")))
+        relay.forget()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await lookup.exists("alice")
+        async with asyncio.timeout(5):
+            assert await lookup.exists("alice") is True
+        await lookup.close()
+
+
+async def test_slow_query(mail: MailDatabase) -> None:
+    """A query that takes too long is "cannot tell", and spoils no later answer."""
+    accounts = cached(mail.lookup(SLOW), timeout=0.3)
+    assert await accounts.exists("alice@example.org") is True
+    began = time.monotonic()
+    assert await accounts.exists("slow@example.org") is None
+    assert time.monotonic() - began < 1
+    await becomes(accounts, "mallory", False)
+    assert await accounts.exists("retired@example.org") is True
+    assert await accounts.exists("mallory2") is False
+
+
+async def test_new_account(mail: MailDatabase) -> None:
+    """An account that was just created is seen as soon as its "no" is forgotten."""
+    accounts = cached(mail.lookup(), unknown_for=0.3)
+    assert await accounts.exists("carol") is False
+    mail.server.execute("INSERT INTO mailserver.mailbox VALUES ('carol@example.org', 1)")
+    await becomes(accounts, "carol", True)
+
+
+async def test_load(mail: MailDatabase) -> None:
+    """A burst of lines makes one query for each name, over four connections at most."""
+    mail.server.execute(
+        "TRUNCATE mysql.general_log; SET GLOBAL log_output = 'TABLE', general_log = ON"
+    )
+    accounts = cached(mail.lookup())
+    names = [f"user{n}" for n in range(50)] * 10
+    assert await asyncio.gather(*map(accounts.exists, names)) == [False] * 500
+    log = "SELECT COUNT(*) FROM mysql.general_log WHERE user_host LIKE '%mailbanned%' AND "
+    queries = mail.server.execute(log + "argument LIKE 'SELECT 1 FROM mailbox%'")
+    connections = mail.server.execute(log + "command_type = 'Connect'")
+    assert queries == ["50"]
+    assert int(connections[0]) <= 4

@@ -1,0 +1,112 @@
+"""Runs a file source over real files and keeps what it emits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from mailbanned.clock import SystemClock
+from mailbanned.model import Block
+from mailbanned.sources import FileSource, SourceState, Watcher
+
+
+async def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Waits until something is so; TimeoutError if it does not come to pass."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.002)
+
+
+class HastyClock(SystemClock):
+    """The system's clock, whose ticks can be moved ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def ticks(self) -> float:
+        return super().ticks() + self.ahead
+
+
+class Reader:
+    """A file source at work inside an `async with`, with a watcher of its own.
+
+    blocks: what it emitted. gate: while cleared, the source is held up at its next block.
+    """
+
+    def __init__(
+        self,
+        pattern: Path | str,
+        marks: Mapping[str, str] | None = None,
+        too_old: Callable[[bytes], bool | None] = lambda _: None,
+        watched: bool = True,
+    ) -> None:
+        self.blocks: list[Block] = []
+        self._marks = marks or {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.clock = HastyClock()
+        self.watcher = Watcher()
+        self.source = FileSource(
+            "mail",
+            str(pattern),
+            clock=self.clock,
+            watcher=self.watcher,
+            marks=self._marks,
+            too_old=too_old,
+        )
+        self._watched = watched
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def _emit(self, block: Block) -> None:
+        await self.gate.wait()
+        self.blocks.append(block)
+
+    async def __aenter__(self) -> Reader:
+        self._tasks = [asyncio.create_task(self.source.run(self._emit))]
+        if self._watched:
+            self._tasks.append(asyncio.create_task(self.watcher.run()))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+
+    @property
+    def data(self) -> bytes:
+        """Everything that was emitted so far."""
+        return b"".join(block.data for block in self.blocks)
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """Where a next run would resume."""
+        return self.blocks[-1].marks if self.blocks else self._marks
+
+    @property
+    def state(self) -> SourceState:
+        return self.source.state()
+
+    async def read(self, data: bytes) -> None:
+        """Waits until exactly this was emitted, all in all."""
+        try:
+            await until(lambda: len(self.data) >= len(data))
+        finally:
+            assert self.data == data
+
+    async def following(self) -> None:
+        """Waits until everything there is has been read."""
+        await until(lambda: self.state.state == "following")
+
+
+def append(path: Path, data: bytes) -> None:
+    """Writes to the end of a file, as a logger does."""
+    with path.open("ab") as file:
+        file.write(data)

@@ -1,0 +1,162 @@
+"""The state file: what comes back after a restart, exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailbanned.model import Ban, Unban
+from mailbanned.store import Changes
+from tests.store.support import NOW, ban, meddle, opened, rows, saved, state_at, subject, unban
+
+DAY = 86400.0
+
+
+async def test_everything_comes_back(tmp_path: Path) -> None:
+    """Bans with all their values, counts and marks are after a restart what they were before."""
+    bans = [
+        ban(1, since=NOW - 30.25),
+        ban(1, "dovecot", until=None, since=NOW - 20, user=None, failures=1),
+        ban(2, since=NOW - 10, user="caf\u00e9\n\0\U0001f600", reason=""),
+    ]
+    windows = {("sshd", subject(3)): (NOW - 2.5, NOW - 1.000001), ("a", subject(3)): (NOW,)}
+    marks = {"postfix": {"8:1": '{"offset": 5}', "8:2": "x"}, "sshd": {"cursor": "s=1;i=2"}}
+    await saved(tmp_path / "state.db", Changes(tuple(bans), windows, marks))
+    state = await state_at(tmp_path / "state.db")
+    assert list(state.bans) == bans
+    assert state.windows == windows
+    assert state.marks == marks
+    assert state.banned_total == {"sshd": 2, "dovecot": 1}
+
+
+async def test_only_bans_that_still_hold_come_back(tmp_path: Path) -> None:
+    """A ban that ended while nobody ran is gone; permanent ones always come back."""
+    path = tmp_path / "state.db"
+    await saved(path, Changes((ban(1, until=NOW + 5), ban(2, until=NOW + 10), ban(3, until=None))))
+    assert [b.subject for b in (await state_at(path, NOW + 5)).bans] == [subject(2), subject(3)]
+    assert [b.subject for b in (await state_at(path, NOW + 1e6)).bans] == [subject(3)]
+    assert (await state_at(path, NOW + 1e6)).banned_total == {"sshd": 3}
+
+
+async def test_decisions_are_taken_in_order(tmp_path: Path) -> None:
+    """Who is banned, let in and banned again in one transaction is banned, and was so twice."""
+    again = ban(1, until=NOW + 500, since=NOW + 1)
+    await saved(tmp_path / "state.db", Changes((ban(1), unban(1), again)))
+    state = await state_at(tmp_path / "state.db")
+    assert list(state.bans) == [again]
+    assert state.banned_total == {"sshd": 2}
+    assert rows(tmp_path / "state.db", "SELECT ended, how FROM history ORDER BY id") == [
+        (NOW, "by hand"),
+        (None, None),
+    ]
+
+
+DECISIONS = st.lists(
+    st.builds(lambda n, j, out: unban(n, j) if out else ban(n, j), st.integers(0, 2),
+              st.sampled_from(["a", "b"]), st.booleans()), max_size=12,
+)  # fmt: skip
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(transactions=st.lists(DECISIONS, max_size=4))
+async def test_decisions_against_a_model(
+    transactions: list[list[Ban | Unban]], tmp_path: Path
+) -> None:
+    """However decisions are spread over transactions, the last one of each ban decides."""
+    path = tmp_path / "state.db"
+    path.unlink(missing_ok=True)
+    model: dict[tuple[str, str], Ban] = {}
+    for one in (decision for decisions in transactions for decision in decisions):
+        if isinstance(one, Ban):
+            model[one.subject, one.jail] = one
+        else:
+            model.pop((one.subject, one.jail), None)
+    await saved(path, *(Changes(tuple(decisions)) for decisions in transactions))
+    state = await state_at(path)
+    assert {(b.subject, b.jail): b for b in state.bans} == model
+
+
+async def test_marks_replace_those_of_their_source(tmp_path: Path) -> None:
+    """The marks of a source are the whole set; those of other sources stay."""
+    await saved(
+        tmp_path / "state.db",
+        Changes(marks={"postfix": {"8:1": "a", "8:2": "b"}, "sshd": {"cursor": "c"}}),
+        Changes(marks={"postfix": {"8:2": "B", "8:3": "d"}}),
+    )
+    marks = (await state_at(tmp_path / "state.db")).marks
+    assert marks == {"postfix": {"8:2": "B", "8:3": "d"}, "sshd": {"cursor": "c"}}
+    await saved(tmp_path / "state.db", Changes(marks={"postfix": {}}))
+    assert (await state_at(tmp_path / "state.db")).marks == {"sshd": {"cursor": "c"}}
+
+
+async def test_windows_are_replaced_and_deleted(tmp_path: Path) -> None:
+    """A window's new times replace the old ones, no times delete it, others stay."""
+    one, two, three = (("sshd", subject(number)) for number in (1, 2, 3))
+    await saved(
+        tmp_path / "state.db",
+        Changes(windows={one: (NOW,), two: (NOW,), three: (NOW,)}),
+        Changes(windows={one: (NOW, NOW + 1), two: ()}),
+    )
+    windows = (await state_at(tmp_path / "state.db")).windows
+    assert windows == {one: (NOW, NOW + 1), three: (NOW,)}
+
+
+async def test_history_keeps_no_names(tmp_path: Path) -> None:
+    """When a ban has ended, the name that somebody typed is in no table any more."""
+    path = tmp_path / "state.db"
+    await saved(path, Changes((ban(1, user="hunter2"),)), Changes((unban(1),)))
+    tables = [name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type='table'")]
+    assert "history" in tables
+    content = [row for table in tables for row in rows(path, f"SELECT * FROM {table}")]
+    assert any(subject(1) in row for row in content)
+    assert "hunter2" not in str(content)
+
+
+async def test_ten_thousand_at_once(tmp_path: Path) -> None:
+    """A wave of 10,000 bans with their windows is one transaction and comes back whole."""
+    bans = tuple(ban(number) for number in range(10_000))
+    windows = {("sshd", one.subject): (NOW,) for one in bans}
+    await saved(tmp_path / "state.db", Changes(bans, windows))
+    state = await state_at(tmp_path / "state.db")
+    assert set(state.bans) == set(bans)
+    assert state.windows == windows
+
+
+async def test_history_is_bounded(tmp_path: Path) -> None:
+    """At start, history is cut to the newest 100,000 bans of the last year."""
+    path = tmp_path / "state.db"
+    await saved(path, Changes((ban(1, "old", since=NOW - 400 * DAY),)))
+    meddle(
+        path,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100010) "
+        f"INSERT INTO history (jail, subject, since, failures, reason) "
+        f"SELECT 'new', '192.0.2.1/32', {NOW}, 3, '' FROM n",
+    )
+    assert (await state_at(path)).banned_total == {"new": 100_000}
+
+
+async def test_old_windows_go(tmp_path: Path) -> None:
+    """Counts that nobody added to for more than a month are not kept for ever."""
+    old, new = ("sshd", subject(1)), ("sshd", subject(2))
+    path = tmp_path / "state.db"
+    await saved(path, Changes(windows={old: (NOW - 32 * DAY,), new: (NOW - 30 * DAY,)}))
+    assert set((await state_at(path)).windows) == {new}
+
+
+async def test_half_a_surrogate_is_no_trouble(tmp_path: Path) -> None:
+    """Text that is no Unicode (a reason typed with stray bytes) is kept with question marks."""
+    await saved(tmp_path / "state.db", Changes((ban(1, reason="a\udcffb", user="\ud800"),)))
+    (back,) = (await state_at(tmp_path / "state.db")).bans
+    assert (back.reason, back.user) == ("a?b", "?")
+
+
+async def test_it_can_be_loaded_again(tmp_path: Path) -> None:
+    """A closed store may be loaded again and goes on where it was."""
+    async with opened(tmp_path / "state.db") as store:
+        await store.save(Changes((ban(1),)))
+        await store.close()
+        assert list((await store.load(NOW)).bans) == [ban(1)]

@@ -1,0 +1,260 @@
+"""The state file in trouble: held by another, damaged, full, unwritable, or its daemon killed."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from mailbanned.store import Changes, SQLiteStore, StoreError
+from tests.store.support import NOW, ban, meddle, opened, rows, saved, state_at, subject
+from tests.strangers import as_stranger, needs_root, open_folder
+
+# A daemon that saves one ban after the other, each with the position behind its line.
+DAEMON = """
+import asyncio, sys
+from pathlib import Path
+from mailbanned.store import Changes, SQLiteStore
+from tests.store.support import NOW, ban
+async def main():
+    store = SQLiteStore(Path(sys.argv[1]))
+    await store.load(NOW)
+    number = 0
+    while True:
+        number += 1
+        await store.save(Changes((ban(number),), marks={"log": {"read": str(number)}}))
+        print(number, flush=True)
+asyncio.run(main())
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running_daemon(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the state and saves all the time; it has saved twice."""
+    command = [sys.executable, "-c", DAEMON, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
+            yield process
+        finally:
+            process.kill()
+
+
+async def refusal(path: Path) -> str:
+    """Why a store on this path cannot be loaded."""
+    with pytest.raises(StoreError) as caught:
+        await state_at(path)
+    return str(caught.value)
+
+
+async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
+    """While one store holds the state, another is told so and what to do; closing frees it."""
+    path = tmp_path / "state.db"
+    async with opened(path) as first:
+        assert await refusal(path) == (
+            f"{path}: another mailbanned is running on this state; stop it first, or give this "
+            "one another [store] path"
+        )
+        await first.save(Changes((ban(1),)))
+    assert list((await state_at(path)).bans) == [ban(1)]
+
+
+async def test_the_refused_one_does_not_free_the_lock(tmp_path: Path) -> None:
+    """Being refused (and closing after it) leaves the holder's lock in place."""
+    path = tmp_path / "state.db"
+    async with opened(path):
+        await refusal(path)
+        assert "another mailbanned" in await refusal(path)
+
+
+async def test_a_killed_daemon_leaves_whole_transactions(tmp_path: Path) -> None:
+    """A killed daemon's lock is free at once, and decisions and positions are of one age."""
+    path = tmp_path / "state.db"
+    with running_daemon(path) as process:
+        assert "another mailbanned" in await refusal(path)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    state = await state_at(path)
+    read = int(state.marks["log"]["read"])
+    assert read >= 2
+    assert {b.subject for b in state.bans} == {subject(n) for n in range(1, read + 1)}
+    assert state.banned_total == {"sshd": read}
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, " * 100, b"SQLite format 3\0" + b"\xff" * 999]
+)
+async def test_no_database(tmp_path: Path, content: bytes) -> None:
+    """A file that is something else is left as it is; the message names it and the remedy."""
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    text = await refusal(path)
+    assert text.startswith(f"{path}: cannot be used as state file (")
+    assert text.endswith("); move it away or mend its permissions")
+    assert path.read_bytes() == content
+
+
+async def test_newer_schema(tmp_path: Path) -> None:
+    """The state of a later version is refused with both versions, not overwritten."""
+    path = tmp_path / "state.db"
+    await saved(path, Changes((ban(1),)))
+    meddle(path, "PRAGMA user_version = 99")
+    assert "it is of schema 99, this version knows 1" in await refusal(path)
+    assert rows(path, "SELECT count(*) FROM bans") == [(1,)]
+
+
+async def test_damaged_rows(tmp_path: Path) -> None:
+    """A count that cannot be read is an error with the path, not a crash."""
+    path = tmp_path / "state.db"
+    await saved(path, Changes(windows={("sshd", subject(1)): (NOW,)}))
+    meddle(path, "UPDATE windows SET times = '[1,'")
+    assert (await refusal(path)).startswith(f"{path}: cannot be used as state file (")
+
+
+async def test_a_refused_file_can_be_mended(tmp_path: Path) -> None:
+    """After a refusal nothing is held: once the file is moved away, the same store loads."""
+    path = tmp_path / "state.db"
+    path.write_bytes(b"nonsense" * 100)
+    store = SQLiteStore(path)
+    with pytest.raises(StoreError):
+        await store.load(NOW)
+    path.rename(tmp_path / "away")
+    assert list((await store.load(NOW)).bans) == []
+    await store.close()
+
+
+async def test_folder_is_made(tmp_path: Path) -> None:
+    """The folder of the state is made if there is none yet."""
+    await saved(tmp_path / "var" / "lib" / "state.db", Changes((ban(1),)))
+    assert (tmp_path / "var" / "lib" / "state.db").is_file()
+
+
+async def test_no_folder_can_be_there(tmp_path: Path) -> None:
+    """Where a file stands in the place of the folder, the message names path and remedy."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "state.db"
+    text = await refusal(path)
+    assert text.startswith(f"{path}: cannot be opened (")
+    assert text.endswith("); run as the user that owns it, or name another [store] path")
+
+
+async def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """A folder in the place of the file is refused with its path."""
+    assert (await refusal(tmp_path)).startswith(f"{tmp_path}: cannot be used as state file (")
+
+
+LOAD = """
+async def main():
+    store = SQLiteStore(Path(sys.argv[1]))
+    try:
+        await store.load(1.0)
+    except StoreError as error:
+        print(error)
+asyncio.run(main())
+"""
+IMPORTS = (
+    "import asyncio; from pathlib import Path; from mailbanned.store import SQLiteStore, StoreError"
+)
+
+
+@needs_root
+def test_a_folder_that_may_not_be_written() -> None:
+    """A user who may not write the folder is told whose it should be."""
+    with open_folder() as folder:
+        path = folder / "state.db"
+        assert as_stranger(IMPORTS, LOAD, str(path)) == (
+            f"{path}: cannot be opened (Permission denied); run as the user that owns it, or name "
+            "another [store] path"
+        )
+
+
+@needs_root
+async def test_a_file_that_may_not_be_written() -> None:
+    """A state file of another user in a folder that may be written is refused, not worked round."""
+    with open_folder() as folder:
+        path = folder / "state.db"
+        await saved(path, Changes((ban(1),)))
+        folder.chmod(0o777)
+        path.with_name("state.db.lock").chmod(0o666)
+        text = as_stranger(IMPORTS, LOAD, str(path))
+        assert text.startswith(f"{path}: cannot be used as state file (")
+        assert list((await state_at(path)).bans) == [ban(1)]
+
+
+async def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    """If one row cannot be written, none of its transaction is; the next one is saved as usual."""
+    path = tmp_path / "state.db"
+    async with opened(path) as store:
+        await store.save(Changes((ban(1),), marks={"log": {"8:1": "a"}}))
+        bad = Changes((ban(2),), {("sshd", subject(2)): (NOW,)}, {"log": {"8:1": object()}})  # type: ignore[dict-item]
+        with pytest.raises(StoreError, match="cannot be written"):
+            await store.save(bad)
+        await store.save(Changes((ban(3),)))
+    state = await state_at(path)
+    assert list(state.bans) == [ban(1), ban(3)]
+    assert (state.windows, state.marks) == ({}, {"log": {"8:1": "a"}})
+    assert state.banned_total == {"sshd": 2}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file grows beyond 200 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    """What does not fit is refused whole with path and remedy; with space it is saved later."""
+    path = tmp_path / "state.db"
+    much = Changes(tuple(ban(number) for number in range(2, 10_000)))
+    async with opened(path) as store:
+        await store.save(Changes((ban(1),)))
+        with full_disk(), pytest.raises(StoreError) as caught:
+            await store.save(much)
+        text = str(caught.value)
+        assert text.startswith(f"{path}: cannot be written (disk")
+        assert text.endswith("); free space or mend permissions")
+        await store.save(Changes((ban(10_000),)))
+        await store.save(much)
+    assert len((await state_at(path)).bans) == 10_000
+
+
+async def test_cancelled_saves_are_whole(tmp_path: Path) -> None:
+    """A save that is cancelled at any moment ends as cancelled, is whole, and blocks no other."""
+    path = tmp_path / "state.db"
+    async with opened(path) as store:
+        for number in range(1, 41):
+            changes = Changes((ban(number),), marks={"log": {str(number): ""}})
+            task = asyncio.create_task(store.save(changes))
+            for _ in range(number):
+                await asyncio.sleep(0.0002 * (number % 5))
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await store.save(Changes(marks={"other": {"step": str(number)}}))
+    state = await state_at(path)
+    assert state.marks["other"] == {"step": "40"}
+    kept = sorted(b.subject for b in state.bans)
+    assert state.banned_total.get("sshd", 0) == len(kept)
+    if kept:
+        (last,) = state.marks["log"]
+        assert subject(int(last)) in kept
+
+
+async def test_saving_needs_loading(tmp_path: Path) -> None:
+    """A store that is not open says so."""
+    with pytest.raises(StoreError, match="is not open"):
+        await SQLiteStore(tmp_path / "state.db").save(Changes((ban(1),)))
