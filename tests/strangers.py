@@ -15,6 +15,7 @@ import pytest
 
 #: "nobody" on every distribution; owns nothing.
 STRANGER = 65534
+_ROOT = Path(__file__).parents[1]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -29,6 +30,7 @@ def as_stranger(imports: str, code: str, *arguments: str, group: int = STRANGER)
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         capture_output=True, text=True, timeout=30, check=False,
+        cwd=_ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

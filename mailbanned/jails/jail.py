@@ -51,10 +51,9 @@ class Jail:
             self.ignored_total += 1
             return None
         subject = subject_of(failure.address, self.rules.ipv6_prefix)
-        # The whole prefix would be banned: an ignored neighbour in it keeps everybody in.
+        # A ban of the whole prefix would take an ignored neighbour along: then only the one.
         if failure.address.version == 6 and self.ignore.touched_by(network_of(subject)):
-            self.ignored_total += 1
-            return None
+            return subject_of(failure.address, 128)
         return subject
 
     def count(self, subject: Subject, failure: Failure, at: float) -> Ban | None:

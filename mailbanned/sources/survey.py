@@ -70,7 +70,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _directories(pattern: str) -> set[str]:
-    """The directories in which a new match may appear, at each level that has a wildcard."""
+    """The directories in which a match, or a directory on the way to one, may appear."""
     level = str(Path(pattern).parent)
     directories = set(_matches(level))
     while glob.has_magic(level):

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mailbanned.control import Command, ControlServer, Refused, ask
+from mailbanned.control import Refused, ask
+from mailbanned.control.server import Command, ControlServer
 
 
 class Desk:

@@ -1,5 +1,7 @@
 """Who may ask for what: known from the kernel, proved with another user of this machine."""
 
+# ruff: noqa: ASYNC240 - the tests look at the socket themselves, in no hurry
+
 from __future__ import annotations
 
 import asyncio

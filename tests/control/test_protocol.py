@@ -47,9 +47,10 @@ def test_errors_arrive_as_raised(kind: type[ControlError]) -> None:
 
 def test_unknown_kinds_are_plain_errors() -> None:
     """A kind of error that this client does not know is a plain one; no peer is "unreachable"."""
-    for kind in ("new", Unreachable.kind, "", None, [], {}):
+    kinds: list[object] = ["new", Unreachable.kind, "", None, [], {}]
+    for kind in kinds:
         line = json.dumps({"ok": False, "kind": kind, "error": "so"}).encode()
-        with pytest.raises(ControlError, match="^so$") as caught:
+        with pytest.raises(ControlError, match=r"^so$") as caught:
             protocol.parse_answer(line)
         assert type(caught.value) is ControlError
 

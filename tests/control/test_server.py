@@ -1,5 +1,7 @@
 """The daemon's end of the socket: what it answers, to whom, and what it outlives."""
 
+# ruff: noqa: ASYNC240 - the tests look at the socket themselves, in no hurry
+
 from __future__ import annotations
 
 import asyncio
@@ -26,14 +28,14 @@ async def test_it_answers(socket_path: Path) -> None:
 async def test_a_refusal_is_told(socket_path: Path) -> None:
     """What a command refuses, the client raises with the same words."""
     async with listening(socket_path):
-        with pytest.raises(Refused, match="^that is refused; ask for something else$"):
+        with pytest.raises(Refused, match=r"^that is refused; ask for something else$"):
             await asked(socket_path, "refuse")
 
 
 async def test_unknown_commands(socket_path: Path) -> None:
     """A command that the daemon does not have is an error that names it."""
     async with listening(socket_path):
-        with pytest.raises(ControlError, match="^the daemon does not know the command 'dance'$"):
+        with pytest.raises(ControlError, match=r"^the daemon does not know the command 'dance'$"):
             await asked(socket_path, "dance")
 
 
@@ -41,7 +43,7 @@ async def test_unknown_commands(socket_path: Path) -> None:
 async def test_a_bug_in_a_command(socket_path: Path, command: str) -> None:
     """A command that fails by a bug is answered and logged, and the next one is served."""
     async with listening(socket_path):
-        with pytest.raises(ControlError, match="^the daemon failed; see its log$"):
+        with pytest.raises(ControlError, match=r"^the daemon failed; see its log$"):
             await asked(socket_path, command)
         assert await asked(socket_path, "echo") == {}
 
@@ -130,7 +132,8 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
             writer.close()
             await writer.wait_closed()
         async with asyncio.timeout(5):
-            while not await answered(socket_path, protocol.request("echo", {})):
+            request = protocol.request("echo", {})
+            while not await answered(socket_path, request):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.01)
 
 

@@ -142,16 +142,11 @@ def test_own_addresses_are_ignored_where_wished() -> None:
     assert [ban.jail for ban in bans(fail(engine, 1.0))] == ["bold"]
 
 
-def test_an_ignored_neighbour_protects_the_prefix() -> None:
-    """An IPv6 /64 with an ignored address in it is not counted; with /128 only that address is."""
-    mine = (net("2001:db8::7"),)
-    engine = Engine(
-        [
-            rules("wide", maxretry=1, ignore=mine),
-            rules("narrow", maxretry=1, ignore=mine, ipv6_prefix=128),
-        ]
-    )
-    assert [ban.jail for ban in bans(fail(engine, 1.0, address="2001:db8::8"))] == ["narrow"]
+def test_beside_an_ignored_neighbour_an_attacker_is_banned_alone() -> None:
+    """In an IPv6 /64 with an ignored address, others are counted and banned one by one."""
+    engine = Engine([rules(maxretry=1, ignore=(net("2001:db8::7"),))])
+    (ban,) = bans(fail(engine, 1.0, address="2001:db8::8"))
+    assert ban.subject == "2001:db8::8/128"
     assert fail(engine, 2.0, address="2001:db8::7") == []
 
 

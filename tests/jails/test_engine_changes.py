@@ -55,6 +55,20 @@ def test_a_new_own_address_is_let_in_again() -> None:
     assert [unban.subject for unban in engine.configure([rules()], [net(ONE)], 2.0)] == [subject()]
 
 
+def test_bans_of_no_jail_follow_the_default_list() -> None:
+    """Bans by hand and of removed jails are lifted by the default ignore list and own addresses."""
+    engine = Engine([rules("gone", maxretry=1)])
+    fail(engine, 1.0)
+    engine.ban(net(OTHER), 1.0, None)
+    engine.ban(net("192.0.2.3"), 1.0, None)
+    lifted = engine.configure([rules()], [net(ONE)], 2.0, ignore=[net(OTHER)])
+    assert [(unban.jail, unban.subject) for unban in lifted] == [
+        ("gone", subject(ONE)),
+        (MANUAL, subject(OTHER)),
+    ]
+    assert engine.ledger.subjects() == [subject("192.0.2.3")]
+
+
 def test_only_jails_that_ignore_let_go() -> None:
     """A jail that does not ignore the address keeps its ban, and so the subject stays out."""
     engine = Engine([rules("a", maxretry=1), rules("b", maxretry=1)])

@@ -4,11 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import NoReturn
 
 import pytest
 
+from tests.real.lab import Lab, missing
 from tests.real.mail_database import MailDatabase
 from tests.real.mariadb import MariaDB
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Ends a test whose real server is missing: a skip for people, a failure in CI."""
+    if "CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A mail host and its attackers in namespaces, with a real firewalld."""
+    if reason := missing():
+        skip_or_fail(reason)
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _reset_lab(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test leaves bans or a stopped firewalld to the next one."""
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").reset()
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +43,7 @@ def mariadb() -> Iterator[MariaDB]:
     try:
         server = MariaDB()
     except FileNotFoundError as error:
-        if "CI" in os.environ:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        skip_or_fail(str(error))
     try:
         server.start()
         yield server

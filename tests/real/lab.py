@@ -138,6 +138,15 @@ class Lab:
         """Makes firewalld forget all runtime rules."""
         self.firewall_cmd("--reload")
 
+    def reset(self) -> None:
+        """Back to a running firewalld that holds nobody out, whatever a test has left."""
+        if self._bus.poll() is not None:
+            self.start_bus()
+        if self._firewalld is None or self._firewalld.poll() is not None:
+            self.start_firewalld()
+        elif self.denied():
+            self.reload()
+
     def rules(self, zone: str = ZONE) -> set[str]:
         """The runtime rich rules of a zone, as firewalld prints them."""
         return set(self.firewall_cmd(f"--zone={zone}", "--list-rich-rules").splitlines())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -113,11 +114,13 @@ async def test_several_rotations_at_once(log: Path) -> None:
         await reader.read(b"first\n")
         for number in range(5):
             for older in range(number, 0, -1):
-                log.with_suffix(f".log.{older}").rename(log.with_suffix(f".log.{older + 1}"))
-            log.rename(log.with_suffix(".log.1"))
+                Path(f"{log}.{older}").rename(f"{log}.{older + 1}")
+            log.rename(f"{log}.1")
             append(log, b"%d\n" % number)
             await until(lambda number=number: b"%d\n" % number in reader.data)  # type: ignore[misc]
         assert reader.data == b"first\n0\n1\n2\n3\n4\n"
+        names = (str(log), *(f"{log}.{older}" for older in range(1, 6)))
+        await until(lambda: reader.state.paths == names)
 
 
 async def test_copytruncate(log: Path) -> None:
@@ -235,6 +238,23 @@ async def test_directory_removed_and_made_again(tmp_path: Path) -> None:
             log.unlink()
             directory.rmdir()
             directory.parent.rmdir()
+
+
+async def test_a_switched_directory_is_seen_among_busy_ones(tmp_path: Path) -> None:
+    """A change without an event is found in time even while other changes keep waking us."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        append(tmp_path / name / "mail.log", name.encode() + b"\n")
+    link = tmp_path / "logs"
+    link.symlink_to("a")
+    async with Reader(link / "mail.log") as reader:
+        await reader.read(b"a\n")
+        (tmp_path / "new").symlink_to("b")
+        (tmp_path / "new").rename(link)
+        async with asyncio.timeout(10):
+            while reader.data != b"a\nb\n":
+                append(tmp_path / "a" / "neighbour", b"busy\n")
+                await asyncio.sleep(0.01)
 
 
 def _open_files(path: Path) -> int:

@@ -1,0 +1,68 @@
+"""Our side of the lab: the backend and the enforcer as they run on its host, and patience."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from mailbanned.clock import SystemClock
+from mailbanned.firewall import Enforcer, Firewalld, Verdict
+from mailbanned.firewall.zones import outward_interfaces
+from mailbanned.model import Subject
+from tests.firewall.support import running
+from tests.real.lab import Lab
+
+
+def backend(lab: Lab, zone: str = "", verdict: Verdict = "drop") -> Firewalld:
+    """The backend of a daemon on the lab's host."""
+    return Firewalld(
+        zone,
+        verdict,
+        bus_address=lab.bus_address,
+        timeout=10.0,
+        interfaces=lambda: outward_interfaces(lab.proc_net),
+    )
+
+
+@asynccontextmanager
+async def connected(
+    lab: Lab, zone: str = "", verdict: Verdict = "drop"
+) -> AsyncIterator[Firewalld]:
+    """The backend, connected until the end of the block."""
+    firewall = backend(lab, zone, verdict)
+    await firewall.connect()
+    try:
+        yield firewall
+    finally:
+        await firewall.close()
+
+
+@asynccontextmanager
+async def enforced(
+    lab: Lab,
+    *subjects: str,
+    zone: str = "",
+    verdict: Verdict = "drop",
+    audit: float = 30.0,
+) -> AsyncIterator[Enforcer]:
+    """An enforcer at work until the end of the block, with these bans restored."""
+    enforcer = Enforcer(
+        backend(lab, zone, verdict),
+        SystemClock(),
+        cut=None,
+        in_force=lambda _subject, _ticks: None,
+        audit=audit,
+        pauses=(0.1, 0.4),
+    )
+    enforcer.restore(Subject(subject) for subject in subjects)
+    async with running(enforcer):
+        yield enforcer
+
+
+async def settles(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    """Waits until a condition that may block is true, while the enforcer goes on."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not await asyncio.to_thread(condition):
+        assert asyncio.get_running_loop().time() < end, f"not within {seconds:g} s: {what}"
+        await asyncio.sleep(0.02)
