@@ -14,7 +14,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parent.parent
 SCRIPTS = [TOP / "dev", TOP / ".ci" / "run"]
-_TOOLS = ("sh", "cat", "cksum", "cp", "dirname", "grep", "id", "mkdir", "readlink", "tail")
+_TOOLS = ("sh", "cat", "cksum", "cp", "dirname", "head", "id", "mkdir", "readlink", "sed", "tail")
 
 # Stands for python3, and for every program that it "installs" into .venv.
 _FAKE = """#!/bin/sh
@@ -23,7 +23,7 @@ case "$1 $2" in
 "-c import sys; sys.exit(sys.version_info < (3, 11))") exit {old} ;;
 "-c "*) exit 0 ;;
 "-m venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/ruff ;;
-"-m pip") echo "ERROR: no network" >&2; exit {pip} ;;
+"-m pip") printf 'error: see below\n  ERROR: no network\nhint: none\n' >&2; exit {pip} ;;
 esac
 """
 

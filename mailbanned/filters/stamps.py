@@ -27,15 +27,15 @@ _LONGEST = 40
 
 
 class Stamps:
-    """Reads the stamps of one source. Remembers recent ones, since many lines share a second.
+    """Reads the stamps of one source. Remembers where hours begin, which most lines share.
 
     zone: the zone of stamps that carry none; None is the zone of this machine.
     """
 
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
-        self._seen: dict[bytes, float | None] = {}
-        self._seen_at = 0.0
+        self._hours: dict[bytes, float | None] = {}
+        self._hours_at = 0.0
 
     def read(self, line: bytes, now: float) -> tuple[float | None, int]:
         """(time, index of the first byte after the stamp and its space); (None, 0) without one."""
@@ -52,20 +52,38 @@ class Stamps:
         return None, 0
 
     def _syslog(self, stamp: bytes, now: float) -> float | None:
-        if abs(now - self._seen_at) > 3600 or len(self._seen) > _REMEMBERED:
-            self._seen.clear()
-            self._seen_at = now
+        minute, second = stamp[10:12], stamp[13:15]
+        if not (minute.isdigit() and second.isdigit() and stamp[9:15:3] == b"::"):
+            return None
+        if abs(now - self._hours_at) > 3600 or len(self._hours) > _REMEMBERED:
+            self._hours.clear()
+            self._hours_at = now
+        key = stamp[:9]
         try:
-            return self._seen[stamp]
+            hour = self._hours[key]
         except KeyError:
-            at = self._seen[stamp] = _yearless(stamp, self._zone, now)
-            return at
+            hour = self._hours[key] = _plain_hour(key, self._zone, now)
+        if hour is None or minute > b"59" or second > b"59":
+            return _yearless(stamp, self._zone, now)
+        at = hour + int(minute) * 60 + int(second)
+        return at if at <= now + _DAY else _yearless(stamp, self._zone, now)
+
+
+def _plain_hour(key: bytes, zone: tzinfo | None, now: float) -> float | None:
+    """When the hour `May  1 06` began; None if its minutes have to be looked at one by one.
+
+    Those are the hours in which the clocks change, and what is no hour at all.
+    """
+    began = _yearless(key + b":00:00", zone, now)
+    ended = _yearless(key + b":59:59", zone, now)
+    if began is None or ended is None or ended - began != 3599:
+        return None
+    other = datetime.fromtimestamp(began, zone).replace(fold=1).timestamp()
+    return began if other == began else None
 
 
 def _yearless(stamp: bytes, zone: tzinfo | None, now: float) -> float | None:
     """`May  1 06:43:08`: the latest year in which that is no more than a day ahead."""
-    if stamp[9:10] != b":" or stamp[12:13] != b":":
-        return None
     try:
         month, day = _MONTHS[stamp[:3]], int(stamp[4:6])
         clock = int(stamp[7:9]), int(stamp[10:12]), min(int(stamp[13:15]), 59)

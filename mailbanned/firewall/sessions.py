@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import PIPE
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from mailbanned.firewall.base import FirewallRefused
 from mailbanned.firewall.rules import bannable
 from mailbanned.log import get_logger
-from mailbanned.model import Subject
+from mailbanned.model import Network, Subject
 
 _log = get_logger("firewall")
 
@@ -49,19 +50,20 @@ class Sessions:
     async def cut(self, subjects: Collection[Subject]) -> None:
         """Ends all connections of the subjects. "Nothing to cut" is success.
 
-        Never raises: without the program, the capability (CAP_NET_ADMIN) or the kernel's support
-        the connections go on, which is said once and shown by `state`.
+        Subjects that must not be banned are left alone. Never raises: without the program, the
+        capability (CAP_NET_ADMIN) or the kernel's support the connections go on, which is said once
+        and shown by `state`.
         """
-        remaining = iter(subjects)
+        remaining = _networks(subjects)
         while some := list(islice(remaining, _SUBJECTS_PER_CALL)):
             problem = await self._cut(some)
             if problem and problem != self._problem:
                 _log.warning(f"Cannot cut connections of banned addresses: {problem}")
             self._problem = problem
 
-    async def _cut(self, subjects: Sequence[Subject]) -> str:
+    async def _cut(self, networks: Sequence[Network]) -> str:
         """Cuts, and returns what is wrong, "" if nothing is."""
-        peers = _peers(subjects)
+        peers = _peers(networks)
         try:
             async with asyncio.timeout(self._timeout):
                 ended, complaint = await self._run(*_KILL, peers)
@@ -96,14 +98,19 @@ class Sessions:
         return output.decode(errors="replace").strip(), complaint
 
 
-def _peers(subjects: Sequence[Subject]) -> str:
-    """The filter that matches connections of these subjects and of nobody else.
+def _networks(subjects: Collection[Subject]) -> Iterator[Network]:
+    for subject in subjects:
+        with suppress(FirewallRefused):
+            yield bannable(subject)
+
+
+def _peers(networks: Sequence[Network]) -> str:
+    """The filter that matches connections of these networks and of nobody else.
 
     It is never empty: with an empty filter, `ss -K` ends every connection of the host.
     """
-    networks = [bannable(subject) for subject in subjects]
-    peers = [f"dst [{net}]" if net.version == 6 else f"dst {net}" for net in networks]
-    assert peers
+    assert networks
+    peers = (f"dst [{net}]" if net.version == 6 else f"dst {net}" for net in networks)
     return f"( {' or '.join(peers)} )"
 
 

@@ -7,7 +7,7 @@ firewall) is a value that it returns and an answer that it is given later.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules
@@ -119,11 +119,11 @@ class Engine:
         # neither prolong the ban nor wait for its end.
         if self.ledger.get(subject, name) is not None or at <= now - jail.rules.findtime:
             return None
-        ban = jail.count(subject, failure, at)
+        ban = jail.count(subject, failure, at, ticks)
         self._touched.add((name, subject))
         if ban is None or not ban.holds(now):
             return None
-        return self._enter(jail, replace(ban, ticks=ticks))
+        return self._enter(jail, ban)
 
     def _enter(self, jail: Jail | None, ban: Ban) -> Ban:
         self.ledger.add(ban)

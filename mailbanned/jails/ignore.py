@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from ipaddress import collapse_addresses, ip_network
 
 from mailbanned.model import Address, Network
 
-# Packets of these either never reach a firewall rule or belong to nobody that could be kept out.
-_NEVER = ("is_unspecified", "is_multicast", "is_link_local", "is_loopback")
-_REMEMBERED = 65536
+# Loopback, link-local, multicast and unspecified addresses: their packets never reach a rule, or
+# they belong to nobody that could be kept out.
+_NEVER = tuple(
+    ip_network(text)
+    for text in ("0.0.0.0/32", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
+                 "::/128", "::1/128", "fe80::/10", "ff00::/8")
+)  # fmt: skip
 
 
 class IgnoreList:
@@ -20,27 +26,32 @@ class IgnoreList:
 
     def __init__(self, networks: Iterable[Network]) -> None:
         self.networks = tuple(dict.fromkeys(networks))
-        self._known: dict[Address, bool] = {}
+        # Per version the first and last addresses of disjoint ranges, as numbers, in order.
+        self._starts: dict[int, list[int]] = {}
+        self._ends: dict[int, list[int]] = {}
+        for version in (4, 6):
+            every = [n for n in (*self.networks, *_NEVER) if n.version == version]
+            ranges = list(collapse_addresses(every))  # type: ignore[type-var]  # of one version
+            self._starts[version] = [int(one.network_address) for one in ranges]
+            self._ends[version] = [int(one.broadcast_address) for one in ranges]
 
     def covers(self, address: Address) -> bool:
         """Whether failures of this address are to be ignored."""
-        try:
-            return self._known[address]
-        except KeyError:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            ignored = any(getattr(address, kind) for kind in _NEVER) or any(
-                address in network for network in self.networks
-            )
-            self._known[address] = ignored
-            return ignored
+        number = int(address)
+        return self._meets(address.version, number, number)
 
     def touched_by(self, network: Network) -> Network | None:
         """The first ignored network that shares an address with `network`, or None.
 
         A ban wider than one address must not take an ignored one along.
         """
-        for ignored in self.networks:
-            if ignored.version == network.version and ignored.overlaps(network):
-                return ignored
-        return network if any(getattr(network.network_address, kind) for kind in _NEVER) else None
+        first, last = int(network.network_address), int(network.broadcast_address)
+        if not self._meets(network.version, first, last):
+            return None
+        every = (*self.networks, *_NEVER)
+        return next(n for n in every if n.version == network.version and n.overlaps(network))
+
+    def _meets(self, version: int, first: int, last: int) -> bool:
+        """Whether an ignored range shares a number with first..last."""
+        before = bisect_right(self._starts[version], last) - 1
+        return before >= 0 and self._ends[version][before] >= first

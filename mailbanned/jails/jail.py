@@ -56,7 +56,9 @@ class Jail:
             return subject_of(failure.address, 128)
         return subject
 
-    def count(self, subject: Subject, failure: Failure, at: float) -> Ban | None:
+    def count(
+        self, subject: Subject, failure: Failure, at: float, ticks: float | None
+    ) -> Ban | None:
         """Counts the failure; the ban if it is the one that reaches maxretry."""
         failures = self.windows.add(subject, at)
         if failures < self.rules.maxretry:
@@ -64,4 +66,5 @@ class Jail:
         self.windows.forget(subject)
         bantime = self.rules.bantime
         until = None if bantime is None else at + bantime
-        return Ban(self.rules.name, subject, at, until, failures, failure.user, failure.rule)
+        name, user, rule = self.rules.name, failure.user, failure.rule
+        return Ban(name, subject, at, until, failures, user, rule, ticks)

@@ -58,10 +58,13 @@ class Desk:
 
 @asynccontextmanager
 async def listening(path: Path, group: str = "") -> AsyncIterator[Desk]:
-    """A server on the path."""
+    """A server on the path, whose tasks must not fail behind our back."""
     desk = Desk()
+    failed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     async with ControlServer(path, desk.commands, group).listening():
         yield desk
+    assert failed == []
 
 
 async def asked(path: Path, command: str, arguments: dict[str, Any] | None = None) -> Any:

@@ -79,6 +79,7 @@ def test_a_literal_within_another_finds_for_both() -> None:
          [(1, "203.0.113.5", "a\u0085\u2029\x0b\x0c\x1c"), (2, "203.0.113.6", "b")]),
         (b"bad a\rbad b from 203.0.113.6\rbad c from 203.0.113.5\n",
          [(1, "203.0.113.5", "a\rbad b from 203.0.113.6\rbad c")]),
+        (b"x\rbad a from 203.0.113.5\n", []),
         (b"bad a bad b bad c from 203.0.113.5\n", [(1, "203.0.113.5", "a bad b bad c")]),
     ],
 )  # fmt: skip

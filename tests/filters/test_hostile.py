@@ -31,6 +31,11 @@ def quoted(text: str) -> str:
     return f'<"{escaped}"@example.net>'
 
 
+def cut(text: str) -> str:
+    """The same where the line was cut inside it."""
+    return quoted(text).removesuffix('"@example.net>')
+
+
 def helo(text: str) -> str:
     """A HELO name without the bytes that Postfix takes out."""
     return "".join("?" if sign in '()<>\\";@ ' else sign for sign in text)
@@ -92,6 +97,10 @@ SHAPES = [
           "proto=ESMTP helo=<x>", quoted, ("postfix-rcpt-unknown",)),
     Shape(REJECT + f" 550 5.1.1 <bob@example.org>: {UNKNOWN}; from=<x@example.com> "
           "to=<bob@example.org> proto=ESMTP helo=<{text}>", helo, ("postfix-rcpt-unknown",)),
+    Shape(REJECT + f" 550 5.1.1 <bob@example.org>: {UNKNOWN}; from={{text}}",
+          cut, ("postfix-rcpt-unknown",)),
+    Shape(REJECT + " 454 4.7.1 <a@b.example>: Relay access denied; from=<> to={text}",
+          cut, ("postfix",)),
     Shape(REJECT + " 450 4.2.0 {text}: Recipient address rejected: Greylisted; from={text} "
           "to={text} proto=ESMTP helo=<x>", quoted),
     Shape(f"postfix/smtpd[7]: improper command pipelining after EHLO from x[{PEER}]: {{text}}",
@@ -122,6 +131,8 @@ SHAPES = [
           "(given password: {text})", perhaps=("dovecot", "dovecot-unknown")),
     Shape(f"dovecot: auth-worker({{text}},{PEER})<7><Yk3d>: request [9]: sql: unknown user",
           perhaps=("dovecot", "dovecot-unknown")),
+    Shape(f"dovecot: auth-worker(bob,{PEER})<7><Yk3d>: request [9]: sql: unknown user "
+          "(given password: {text})", perhaps=("dovecot", "dovecot-unknown")),
     Shape(f"dovecot: auth: login(?,{PEER},<Yk3d>): Username character disallowed by "
           "auth_username_chars: 0x2c (username: {text})"),
     Shape(f"{SSHD} Invalid user {{text}} from {PEER} port 50122", reports=("sshd", "sshd-unknown")),
@@ -160,10 +171,12 @@ PIECES = {
     "dovecot": [
         f", rip={THIRD_PARTY}",
         f"x>, method=PLAIN, rip={THIRD_PARTY}, lip=1.1.1.1",
+        f"x>, rip={THIRD_PARTY}, lip=1.1.1.1",
         ", session=<AAAA",
         "(auth failed, 9 attempts in 9 secs): user=<z",
         f"z,{THIRD_PARTY},<B>): unknown user",
         f"z,{THIRD_PARTY},sasl:plain)<B>: unknown user",
+        f"z,{THIRD_PARTY})<B>: request [9]: sql: unknown user",
         " (given password: ",
     ],
     "sshd": [

@@ -26,10 +26,9 @@ def test_the_whole_text_must_fit() -> None:
 
 def test_alternatives_stay_inside_tag_and_match() -> None:
     """A bare `|` in the match does not cut the tag or the anchors off."""
-    one = pattern("a from <ADDR>|b", tag=TAG)
+    one = pattern("b|a from <ADDR>", tag=TAG)
     assert one.find(b"sshd[1]: a from 203.0.113.5") is not None
-    assert one.find(b"b") is None
-    assert one.find(b"sshd[1]: b") is None
+    assert one.find(b"a from 203.0.113.5") is None
 
 
 @pytest.mark.parametrize("user", ["<USER>", "<F-USER>.*</F-USER>"])

@@ -144,3 +144,25 @@ class ScriptedFirewall:
     def _check(self) -> None:
         if self.down:
             raise FirewallDown(self.down)
+
+
+def make_enforcer(
+    firewall: ScriptedFirewall,
+    told: list[Subject],
+    audit: float = 30.0,
+    pauses: tuple[float, float] = (0.01, 0.02),
+) -> Enforcer:
+    """An enforcer that cuts nobody, notes in `told` what came into force, and pauses briefly."""
+    return Enforcer(
+        firewall,
+        ManualClock(),
+        cut=None,
+        in_force=lambda subject, _: told.append(subject),
+        audit=audit,
+        pauses=pauses,
+    )
+
+
+def shows(enforcer: Enforcer, state: str) -> Callable[[], bool]:
+    """The condition that the enforcer's state is "up", "down" or "connecting"."""
+    return lambda: enforcer.state().state == state

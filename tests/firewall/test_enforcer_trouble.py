@@ -1,17 +1,20 @@
-"""The enforcer while the firewall fails, forgets or stays away: nothing is lost, nothing spins."""
+"""The enforcer while the firewall fails, forgets or stays away: no ban is lost."""
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import Callable
-from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
 
-from mailbanned.firewall import Enforcer, FirewallDown, FirewallState
+from mailbanned.firewall import Enforcer, FirewallState
 from mailbanned.model import Subject
-from tests.firewall.support import ManualClock, ScriptedFirewall, eventually, running, subjects
+from tests.firewall.support import (
+    ScriptedFirewall,
+    eventually,
+    make_enforcer,
+    running,
+    shows,
+    subjects,
+)
 
 
 @pytest.fixture
@@ -26,27 +29,7 @@ async def told() -> list[Subject]:
 
 @pytest.fixture
 async def enforcer(firewall: ScriptedFirewall, told: list[Subject]) -> Enforcer:
-    return _enforcer(firewall, told)
-
-
-def _enforcer(
-    firewall: ScriptedFirewall,
-    told: list[Subject],
-    audit: float = 30.0,
-    pauses: tuple[float, float] = (0.01, 0.02),
-) -> Enforcer:
-    return Enforcer(
-        firewall,
-        ManualClock(),
-        cut=None,
-        in_force=lambda subject, _: told.append(subject),
-        audit=audit,
-        pauses=pauses,
-    )
-
-
-def _is(enforcer: Enforcer, state: str) -> Callable[[], bool]:
-    return lambda: enforcer.state().state == state
+    return make_enforcer(firewall, told)
 
 
 async def _settled(enforcer: Enforcer, in_force: int) -> None:
@@ -65,7 +48,7 @@ async def test_waits_for_a_firewall_that_is_not_there_yet(
     firewall.down = "it is not running"
     enforcer.restore([before])
     async with running(enforcer):
-        await eventually(_is(enforcer, "down"), "it is known to be down")
+        await eventually(shows(enforcer, "down"), "it is known to be down")
         enforcer.want(during)
         assert enforcer.state() == FirewallState(
             "scripted", "down", "there", "it is not running", 0, 2
@@ -111,7 +94,7 @@ async def test_a_ban_that_fails_is_put_when_the_firewall_is_back(
         await _settled(enforcer, 1)
         firewall.down = "the command failed"
         enforcer.want(second)
-        await eventually(_is(enforcer, "down"), "the failure is noticed")
+        await eventually(shows(enforcer, "down"), "the failure is noticed")
         state = enforcer.state()
         assert (state.bans_in_force, state.pending, state.detail) == (0, 2, "the command failed")
         firewall.down = ""
@@ -183,84 +166,6 @@ async def test_a_loss_while_bans_are_restored_is_not_overlooked(
         await _settled(enforcer, 12)
 
 
-async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Subject]) -> None:
-    """Who hears that the firewall is back does not wait for the end of a long pause."""
-    enforcer = _enforcer(firewall, told, pauses=(0.02, 60.0))
-    firewall.down = "it is not running"
-    async with running(enforcer):
-        await eventually(lambda: firewall.connects == 6, "the next pause takes 0.64 s")
-        firewall.down = ""
-        firewall.lose("it started")
-        await eventually(_is(enforcer, "up"), "it is up", seconds=0.4)
-
-
-async def test_losses_with_every_attempt_do_not_make_it_spin(told: list[Subject]) -> None:
-    """A bus that accepts and hangs up at once is tried with pauses."""
-
-    class HangsUp(ScriptedFirewall):
-        async def connect(self) -> None:
-            self.lose("the connection broke")
-            await super().connect()
-
-    firewall = HangsUp()
-    firewall.down = "the connection broke"
-    async with running(_enforcer(firewall, told, pauses=(0.05, 0.05))):
-        await asyncio.sleep(0.3)
-    assert 2 <= firewall.connects <= 7
-
-
-async def test_pauses_grow_up_to_a_limit(told: list[Subject]) -> None:
-    """The longer it is down, the less often it is tried."""
-    times: list[float] = []
-
-    class Absent(ScriptedFirewall):
-        async def connect(self) -> None:
-            times.append(asyncio.get_running_loop().time())
-            raise FirewallDown("it is not running")
-
-    async with running(_enforcer(Absent(), told, pauses=(0.02, 0.08))):
-        await eventually(lambda: len(times) == 6, "six attempts")
-    pauses = [after - before for before, after in pairwise(times)]
-    for pause, shortest in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
-        assert pause >= shortest * 0.99
-    assert sum(pauses) < 10 * 0.3
-
-
-async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[Subject]) -> None:
-    """The pauses grow as well when the firewall can be reached and only the change fails."""
-    times: list[float] = []
-
-    class Unwilling(ScriptedFirewall):
-        async def add(self, subject: Subject) -> None:
-            times.append(asyncio.get_running_loop().time())
-            raise FirewallDown("the command failed")
-
-    enforcer = _enforcer(Unwilling(), told, pauses=(0.02, 60.0))
-    enforcer.restore(subjects(1))
-    async with running(enforcer):
-        await eventually(lambda: len(times) == 5, "five attempts")
-    assert times[-1] - times[-2] >= 0.159
-
-
-async def test_pauses_begin_anew_after_a_good_time(
-    firewall: ScriptedFirewall, told: list[Subject]
-) -> None:
-    """A long outage does not make the end of the next one be noticed late."""
-    enforcer = _enforcer(firewall, told, pauses=(0.02, 60.0))
-
-    async def outage() -> None:
-        firewall.down = "it is not running"
-        firewall.lose()
-        attempts = firewall.connects + 4
-        await eventually(lambda: firewall.connects == attempts, "four attempts", 0.5)
-        firewall.down = ""
-        await eventually(_is(enforcer, "up"), "it is up again")
-
-    async with running(enforcer):
-        await outage()
-        await outage()
-
-
 async def test_an_old_failure_does_not_take_down_a_firewall_that_is_back(
     firewall: ScriptedFirewall, enforcer: Enforcer
 ) -> None:
@@ -288,7 +193,7 @@ async def test_the_audit_repairs_what_nobody_announced(
 ) -> None:
     """A rule removed by hand comes back, one that came back by itself goes, others are let be."""
     bans, [stranger] = subjects(5), subjects(1, net=1)
-    enforcer = _enforcer(firewall, told, audit=0.02)
+    enforcer = make_enforcer(firewall, told, audit=0.02)
     enforcer.restore(bans)
     async with running(enforcer):
         await _settled(enforcer, 5)

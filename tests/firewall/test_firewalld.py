@@ -201,3 +201,15 @@ async def test_a_wrecked_firewalld_is_named(bus: FakeBus) -> None:
         bus.answers["getZones"] = values("as", ["public"])
         assert (await firewall.listed()).whole == set()
         assert firewall.zone == "public"
+
+
+async def test_a_ban_right_after_a_change_of_zones_goes_to_the_new_zone(bus: FakeBus) -> None:
+    """A new ban does not wait until somebody has listed the rules to find its zone."""
+    async with connected(bus) as firewall:
+        await firewall.add(HOST)
+        bus.answers["getActiveZones"] = values("a{sa{sas}}", {"external": {"interfaces": ["eth0"]}})
+        bus.signal(":1.5", ZONE, "ZoneOfInterfaceChanged", "external", "eth0")
+        await _is_lost(firewall)
+        await firewall.add(HOST)
+    zones = [body[0] for member, body in bus.calls if member == "addRichRule"]
+    assert zones == ["public", "external"]

@@ -93,9 +93,10 @@ async def test_a_wave_is_cut_in_few_calls(ss: FakeSS) -> None:
     assert [word for call in calls for word in call[-1].split() if "/" in word] == wave
 
 
-async def test_nobody_is_cut_if_nobody_is_given(ss: FakeSS) -> None:
-    """Without subjects there is no call: an empty filter would end every connection there is."""
-    await Sessions(str(ss.path)).cut([])
+@pytest.mark.parametrize("subjects", [[], ["127.0.0.1/32", "::/0", "0.0.0.0/0", "junk", ""]])
+async def test_nobody_is_cut_without_a_proper_subject(ss: FakeSS, subjects: list[Subject]) -> None:
+    """Nobody means no call: an empty or boundless filter would end every connection there is."""
+    await Sessions(str(ss.path)).cut(subjects)
     assert ss.calls() == []
 
 

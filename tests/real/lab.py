@@ -64,7 +64,7 @@ class Lab:
     """The two namespaces with their link, a private system bus and firewalld.
 
     bus_address: where the bus is reached; the socket needs no namespace.
-    proc_net: the host's /proc/net, seen from anywhere.
+    proc_net: the host's /proc/net, seen from anywhere while the bus runs.
     """
 
     def __init__(self) -> None:
@@ -72,6 +72,7 @@ class Lab:
         self.host = Namespace(f"mbh{unique}")
         self.attacker = Namespace(f"mba{unique}")
         self._undo = ExitStack()
+        self._bus: subprocess.Popen[str] | None = None
         self._firewalld: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -102,11 +103,13 @@ class Lab:
 
     def stop_bus(self) -> None:
         """Ends the bus; firewalld ends with it."""
-        end(self._bus)
+        if self._bus is not None:
+            end(self._bus)
+            self._bus = None
 
     @property
     def proc_net(self) -> Path:
-        return Path(f"/proc/{self._bus.pid}/net")
+        return Path(f"/proc/{self._bus.pid if self._bus else 'nobody'}/net")
 
     def start_firewalld(self) -> None:
         """Starts firewalld, and returns when it answers."""
@@ -140,7 +143,7 @@ class Lab:
 
     def reset(self) -> None:
         """Back to a running firewalld that holds nobody out, whatever a test has left."""
-        if self._bus.poll() is not None:
+        if self._bus is None:
             self.start_bus()
         if self._firewalld is None or self._firewalld.poll() is not None:
             self.start_firewalld()

@@ -174,6 +174,20 @@ async def test_a_busy_file_does_not_starve_another(tmp_path: Path) -> None:
     assert b"small" in b"".join(block.data for block in reader.blocks[:3])
 
 
+async def test_new_files_are_found_while_catching_up(tmp_path: Path) -> None:
+    """A file that appears while a long one is being read does not have to wait for its end."""
+    (tmp_path / "big.log").write_bytes(b"big\n" * 2_000_000)
+    reader = Reader(tmp_path / "*.log")
+    reader.gate.clear()
+    async with reader:
+        await until(lambda: reader.state.lines > 0)
+        append(tmp_path / "small.log", b"small\n")
+        reader.clock.ahead += 5
+        reader.gate.set()
+        await until(lambda: b"small\n" in reader.data and reader.state.lag_bytes == 0)
+    assert b"small\n" not in reader.blocks[-1].data
+
+
 async def test_back_pressure_holds_the_source_and_loses_nothing(log: Path) -> None:
     """While nobody takes blocks, the source reads no further; afterwards every line comes."""
     log.touch()

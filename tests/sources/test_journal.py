@@ -199,8 +199,10 @@ async def test_journalctl_ends_with_the_source(journal: Journal, deaf: bool) -> 
         await until(lambda: journal.messages() == [b"one"])
         (pid, *_) = journal.starts()[0]
         os.kill(int(pid), 0)
+        begun = time.monotonic()
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+    assert (time.monotonic() - begun < 2) is not deaf
 
 
 async def test_back_pressure_reaches_journalctl(journal: Journal) -> None:

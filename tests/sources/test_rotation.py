@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -238,23 +237,6 @@ async def test_directory_removed_and_made_again(tmp_path: Path) -> None:
             log.unlink()
             directory.rmdir()
             directory.parent.rmdir()
-
-
-async def test_a_switched_directory_is_seen_among_busy_ones(tmp_path: Path) -> None:
-    """A change without an event is found in time even while other changes keep waking us."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        append(tmp_path / name / "mail.log", name.encode() + b"\n")
-    link = tmp_path / "logs"
-    link.symlink_to("a")
-    async with Reader(link / "mail.log") as reader:
-        await reader.read(b"a\n")
-        (tmp_path / "new").symlink_to("b")
-        (tmp_path / "new").rename(link)
-        async with asyncio.timeout(10):
-            while reader.data != b"a\nb\n":
-                append(tmp_path / "a" / "neighbour", b"busy\n")
-                await asyncio.sleep(0.01)
 
 
 def _open_files(path: Path) -> int:

@@ -34,6 +34,7 @@ async def main():
 asyncio.run(main())
 """
 ROOT = Path(__file__).parents[2]
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @contextmanager
@@ -69,11 +70,13 @@ async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_refused_one_does_not_free_the_lock(tmp_path: Path) -> None:
-    """Being refused (and closing after it) leaves the holder's lock in place."""
+    """Being refused (and closing after it) leaves the holder's lock in place, and no file open."""
     path = tmp_path / "state.db"
     async with opened(path):
         await refusal(path)
+        before = len(list(OPEN_FILES.iterdir()))
         assert "another mailbanned" in await refusal(path)
+        assert len(list(OPEN_FILES.iterdir())) == before
 
 
 async def test_a_killed_daemon_leaves_whole_transactions(tmp_path: Path) -> None:

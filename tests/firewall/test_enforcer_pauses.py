@@ -1,0 +1,107 @@
+"""The enforcer's pauses between attempts: they grow, end early on a return, and never vanish."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from mailbanned.firewall import FirewallDown
+from mailbanned.model import Subject
+from tests.firewall.support import (
+    ScriptedFirewall,
+    eventually,
+    make_enforcer,
+    running,
+    shows,
+    subjects,
+)
+
+
+@pytest.fixture
+async def firewall() -> ScriptedFirewall:
+    return ScriptedFirewall()
+
+
+@pytest.fixture
+async def told() -> list[Subject]:
+    return []
+
+
+async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Subject]) -> None:
+    """Who hears that the firewall is back does not wait for the end of a long pause."""
+    enforcer = make_enforcer(firewall, told, pauses=(0.02, 60.0))
+    firewall.down = "it is not running"
+    async with running(enforcer):
+        await eventually(lambda: firewall.connects == 7, "the next pause takes 1.28 s")
+        firewall.down = ""
+        firewall.lose("it started")
+        await eventually(shows(enforcer, "up"), "it is up", seconds=0.9)
+
+
+async def test_losses_with_every_attempt_do_not_make_it_spin(told: list[Subject]) -> None:
+    """A bus that accepts and hangs up at once is tried with pauses."""
+
+    class HangsUp(ScriptedFirewall):
+        async def connect(self) -> None:
+            self.lose("the connection broke")
+            await super().connect()
+
+    firewall = HangsUp()
+    firewall.down = "the connection broke"
+    async with running(make_enforcer(firewall, told, pauses=(0.05, 0.05))):
+        await asyncio.sleep(0.3)
+    assert 2 <= firewall.connects <= 7
+
+
+async def test_pauses_grow_up_to_a_limit(told: list[Subject]) -> None:
+    """The longer it is down, the less often it is tried."""
+    times: list[float] = []
+
+    class Absent(ScriptedFirewall):
+        async def connect(self) -> None:
+            times.append(asyncio.get_running_loop().time())
+            raise FirewallDown("it is not running")
+
+    async with running(make_enforcer(Absent(), told, pauses=(0.02, 0.08))):
+        await eventually(lambda: len(times) == 6, "six attempts")
+    pauses = [after - before for before, after in pairwise(times)]
+    for pause, shortest in zip(pauses, (0.02, 0.04, 0.08, 0.08, 0.08), strict=True):
+        assert pause >= shortest * 0.99
+    assert sum(pauses) < 10 * 0.3
+
+
+async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[Subject]) -> None:
+    """The pauses grow as well when the firewall can be reached and only the change fails."""
+    times: list[float] = []
+
+    class Unwilling(ScriptedFirewall):
+        async def add(self, subject: Subject) -> None:
+            times.append(asyncio.get_running_loop().time())
+            raise FirewallDown("the command failed")
+
+    enforcer = make_enforcer(Unwilling(), told, pauses=(0.02, 60.0))
+    enforcer.restore(subjects(1))
+    async with running(enforcer):
+        await eventually(lambda: len(times) == 5, "five attempts")
+    assert times[-1] - times[-2] >= 0.159
+
+
+async def test_pauses_begin_anew_after_a_good_time(
+    firewall: ScriptedFirewall, told: list[Subject]
+) -> None:
+    """A long outage does not make the end of the next one be noticed late."""
+    enforcer = make_enforcer(firewall, told, pauses=(0.02, 60.0))
+
+    async def outage() -> None:
+        firewall.down = "it is not running"
+        firewall.lose()
+        attempts = firewall.connects + 4
+        await eventually(lambda: firewall.connects == attempts, "four attempts", seconds=1.5)
+        firewall.down = ""
+        await eventually(shows(enforcer, "up"), "it is up again")
+
+    async with running(enforcer):
+        await outage()
+        await outage()
