@@ -97,6 +97,7 @@ class FileSource:
         if not tail.seated:
             await self._files.seat(one)
         if not tail.has_more():
+            one.live = True  # nothing was written before we came
             return False
         data = await tail.read()
         live, one.live = one.live, one.live or tail.at_end

@@ -1,9 +1,11 @@
 r"""Which journal records are to be believed, and how they read as lines of text.
 
 Any local user can write to the journal under any identifier. What the kernel certifies are the
-fields that begin with an underscore, so a record counts only if root wrote it and, for sshd, if it
-came the way sshd's messages come. A unit alone is no proof for sshd: a user's shell may run in its
-cgroup; and it is no condition either, because it is missing for processes that ended at once.
+fields that begin with an underscore. A record of sshd counts if root wrote it and it came the way
+sshd's messages come. A unit alone is no proof for sshd: a user's shell may run in its cgroup; and
+it is no condition either, because it is missing for processes that ended at once. Records of other
+units count if root or a system user wrote them (Postfix logs as its own user): commands that mail
+delivery runs for people are in the unit's cgroup, too, but run as those people.
 
 A record becomes one line, whatever its message holds (a line break in it becomes `\n`):
 
@@ -43,10 +45,11 @@ def matches(units: Sequence[str]) -> list[str]:
     """The arguments with which journalctl picks the records of these units."""
     arguments: list[str] = []
     for unit in units:
-        group = [f"_SYSTEMD_UNIT={unit_name(unit)}"]
         if _is_sshd(unit):
-            group = [f"SYSLOG_IDENTIFIER={identifier}" for identifier in _SSHD]
-        arguments += ["+", *group, "_UID=0"]
+            identifiers = [f"SYSLOG_IDENTIFIER={identifier}" for identifier in _SSHD]
+            arguments += ["+", *identifiers, "_UID=0"]
+        else:
+            arguments += ["+", f"_SYSTEMD_UNIT={unit_name(unit)}"]
     return arguments[1:]
 
 
@@ -76,13 +79,14 @@ def _is_sshd(unit: str) -> bool:
 
 
 def _is_believed(fields: dict[str, Any], unit: str) -> bool:
-    if fields.get("_UID") != "0":
-        return False
+    uid = fields.get("_UID")
     if not _is_sshd(unit):
-        return bool(fields.get("_SYSTEMD_UNIT") == unit_name(unit))
+        system = isinstance(uid, str) and uid.isascii() and uid.isdigit() and len(uid) <= 3
+        return system and bool(fields.get("_SYSTEMD_UNIT") == unit_name(unit))
     program = fields.get("_EXE", "/usr/")
     return (
-        fields.get("SYSLOG_IDENTIFIER") in _SSHD
+        uid == "0"
+        and fields.get("SYSLOG_IDENTIFIER") in _SSHD
         and fields.get("_TRANSPORT", "syslog") in ("syslog", "stdout")
         and isinstance(program, str)
         and program.startswith("/usr/")

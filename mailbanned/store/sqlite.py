@@ -72,6 +72,9 @@ class SQLiteStore:
             name = self._path.with_name(self._path.name + ".lock")
             self._lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The state holds names, so it is nobody else's. And SQLite would not say what is wrong
+            # with a file that cannot be opened.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BlockingIOError:
             self._drop_lock()
             raise StoreError(

@@ -59,7 +59,8 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
          "defaults.ignore: is not a list (it is '192.0.2.1'); write it like ['192.0.2.7', "
          "'198.51.100.0/24']"),
         ('firewall.backend = "iptables"',
-         "firewall.backend: is no firewall backend (it is 'iptables'); known are firewalld, dry-run"),
+         "firewall.backend: is no firewall backend (it is 'iptables'); known are firewalld, "
+         "dry-run"),
         ('store.path = "/"', "store.path: is not a path of a file (it is '/'); name one"),
         ("control.socket = 3", "control.socket: is not a path of a file (it is 3); name one"),
         ("accounts.port = 0",

@@ -116,6 +116,26 @@ def test_the_first_start_reads_the_last_findtime(folder: Path) -> None:
         assert daemon.banned()["sshd"] == {f"{A}/32"}
 
 
+def test_a_line_that_comes_while_we_follow_counts_when_it_comes(daemon: Running) -> None:
+    """Its stamp does not matter, be it the first line after a start, or in a wrong year or zone."""
+    daemon.wait(
+        lambda: all(one["state"] == "following" for one in daemon.status()["sources"]),
+        "all logs have been read to their end",
+    )
+    daemon.append("secure", ssh(A, at=time.time() - 9000))
+    daemon.wait_banned("sshd-unknown", f"{A}/32")
+    assert daemon.status()["reaction_ms"]["count"] == 1
+    daemon.stop()
+    daemon.start()
+    daemon.wait(
+        lambda: all(one["state"] == "following" for one in daemon.status()["sources"]),
+        "all logs have been read to their end again",
+    )
+    daemon.append("secure", ssh(B, at=time.time() + 9000))
+    daemon.wait_banned("sshd-unknown", f"{B}/32")
+    assert daemon.status()["reaction_ms"]["count"] == 1
+
+
 def test_sigterm_stops_cleanly(daemon: Running) -> None:
     """The exit status is 0, the socket is gone, and the log says that bans stay."""
     assert daemon.stop() == 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.jails import IgnoreList
-from mailbanned.model import Address
+from mailbanned.model import Address, Network
 
 OFFICE = [ip_network("198.51.100.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8:5::/48")]
 
@@ -68,9 +68,34 @@ def test_covered_means_touched(address: Address) -> None:
         ("2001:db8::/32", "2001:db8:5::/48"),
         ("2001:db8:5:1::/64", "2001:db8:5::/48"),
         ("2001:db8:6::/48", None),
+        ("169.0.0.0/8", "169.254.0.0/16"),
+        ("fe00::/8", "fe80::/10"),
     ],
 )
 def test_a_wide_ban_takes_nobody_along(network: str, touched: str | None) -> None:
     """A network that shares any address with an ignored one is touched, and says which."""
     found = IgnoreList(OFFICE).touched_by(ip_network(network))
     assert (None if found is None else str(found)) == touched
+
+
+def networks(first: str) -> st.SearchStrategy[Network]:
+    """Networks of all sizes within 64 addresses, so that they meet, nest and adjoin."""
+    start, bits = int(ip_address(first)), ip_address(first).max_prefixlen
+    return st.builds(
+        lambda offset, size: ip_network((start + offset, bits - size), strict=False),
+        st.integers(0, 63),
+        st.integers(0, 6),
+    )
+
+
+MIXED = networks("192.0.2.64") | networks("2001:db8::40")
+
+
+@given(st.lists(MIXED, max_size=8), MIXED)
+def test_against_a_look_at_every_network(listed: list[Network], asked: Network) -> None:
+    """Whatever is listed, covers and touched_by say what a look at each listed network says."""
+    ignore = IgnoreList(listed)
+    met = [one for one in listed if one.version == asked.version and one.overlaps(asked)]
+    assert ignore.touched_by(asked) == (met[0] if met else None)
+    address = asked.network_address
+    assert ignore.covers(address) is any(address in one for one in listed)

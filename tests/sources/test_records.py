@@ -93,8 +93,10 @@ def test_what_is_believed_of_sshd(fields: dict[str, Any]) -> None:
 
 
 def test_another_unit_is_believed_by_its_unit() -> None:
-    """For all other services the kernel's unit and root decide, not the identifier."""
+    """For all other services the kernel's unit and a system user decide, not the identifier."""
     assert line(POSTFIX, "postfix.service") is not None
+    assert line(POSTFIX | {"_UID": "89"}, "postfix.service") is not None
+    assert line(POSTFIX | {"_UID": None}, "postfix.service") is None
     assert line(POSTFIX | {"_UID": "1000"}, "postfix.service") is None
     assert line(POSTFIX | {"_SYSTEMD_UNIT": "user@1000.service"}, "postfix.service") is None
     assert line(POSTFIX, "dovecot") is None
@@ -145,7 +147,7 @@ def test_what_is_no_record(text: bytes) -> None:
 
 
 def test_matches_of_several_units() -> None:
-    """Each unit is an alternative; sshd goes by identifier, others by unit, all by root."""
+    """Each unit is an alternative; sshd goes by identifier and root, others by their unit."""
     assert matches(["sshd.service", "postfix"]) == [
         "SYSLOG_IDENTIFIER=sshd",
         "SYSLOG_IDENTIFIER=sshd-session",
@@ -153,5 +155,4 @@ def test_matches_of_several_units() -> None:
         "_UID=0",
         "+",
         "_SYSTEMD_UNIT=postfix.service",
-        "_UID=0",
     ]

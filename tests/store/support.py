@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mailbanned.model import Ban, Subject, Unban
-from mailbanned.store import Changes, SQLiteStore, State
+from mailbanned.store import Changes, SQLiteStore, State, StoreError
 
 NOW = 1_777_600_000.0
 
@@ -53,6 +55,13 @@ async def state_at(path: Path, now: float = NOW) -> State:
         return await store.load(now)
     finally:
         await store.close()
+
+
+async def refusal(path: Path) -> str:
+    """Why a store on this path cannot be loaded."""
+    with pytest.raises(StoreError) as caught:
+        await state_at(path)
+    return str(caught.value)
 
 
 def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
