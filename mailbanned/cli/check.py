@@ -36,7 +36,7 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
 
 def _document(path: Any) -> dict[str, Any]:
     from mailbanned.config import ConfigError
-    from mailbanned.config import load as read
+    from mailbanned.config.load import load as read
 
     try:
         config = read(path)

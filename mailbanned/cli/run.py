@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import click
 
-from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, load
+from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, config_fault
 
 
 @click.command()
@@ -15,9 +16,8 @@ from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, load
 @click.pass_obj
 def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
     """Run the daemon in the foreground (systemd does this)."""
-    from mailbanned import log
-    from mailbanned.config import SHIPPED
-    from mailbanned.daemon import Daemon, StartError
+    from mailbanned.config import SHIPPED, ConfigError
+    from mailbanned.daemon import StartError
 
     if not options.named and not options.config.exists():
         raise Fault(
@@ -25,10 +25,19 @@ def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
             f"{SHIPPED / 'mailbanned.toml'} there and adapt it",
             BAD_CONFIG,
         )
-    config = load(options.config)
-    log.set_up(config.file.log.format, config.file.log.level)
-    daemon = Daemon(config, dry_run=dry_run, flush_on_exit=flush_on_exit)
     try:
-        asyncio.run(daemon.run())
+        asyncio.run(_run(options.config, dry_run, flush_on_exit))
+    except ConfigError as error:
+        raise config_fault(error) from None
     except StartError as error:
         raise Fault(str(error)) from None
+
+
+async def _run(path: Path, dry_run: bool, flush_on_exit: bool) -> None:
+    from mailbanned import log
+    from mailbanned.config.apart import load_apart
+    from mailbanned.daemon import Daemon
+
+    config = await load_apart(path)
+    log.set_up(config.file.log.format, config.file.log.level)
+    await Daemon(config, dry_run=dry_run, flush_on_exit=flush_on_exit).run()

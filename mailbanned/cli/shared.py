@@ -9,9 +9,12 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from mailbanned.config import Config, ConfigError
 
 FAILED = 1
 UNREACHABLE = 69
@@ -52,18 +55,23 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
 
 
-def load(path: Path) -> Any:
+def load(path: Path) -> Config:
     """The configuration, or a Fault with everything that is wrong with it."""
     from mailbanned.config import ConfigError
-    from mailbanned.config import load as read
+    from mailbanned.config.load import load as read
 
     try:
         return read(path)
     except ConfigError as error:
-        lines = "\n  ".join(str(problem) for problem in error.problems)
-        count = len(error.problems)
-        text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n  {lines}"
-        raise Fault(text, BAD_CONFIG) from None
+        raise config_fault(error) from None
+
+
+def config_fault(error: ConfigError) -> Fault:
+    """All problems of a configuration, one a line."""
+    lines = "\n  ".join(str(problem) for problem in error.problems)
+    count = len(error.problems)
+    text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n  {lines}"
+    return Fault(text, BAD_CONFIG)
 
 
 def socket_of(path: Path) -> Path:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from mailbanned.config.problems import Problem, Strict, read_toml, validate
+from mailbanned.config.problems import Strict, read_toml, validate
+from mailbanned.config.values import Problem
 from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
 
 Loaded = tuple[Filter | None, list[Problem]]

@@ -5,50 +5,18 @@ A later value wins, table by table; lists are values and are replaced as a whole
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mailbanned
 from mailbanned.config.filterfile import load_filter
-from mailbanned.config.problems import ConfigError, Problem, read_toml, validate
+from mailbanned.config.problems import read_toml, validate
 from mailbanned.config.schema import File, JailTable
 from mailbanned.config.units import is_name
+from mailbanned.config.values import SHIPPED, Config, ConfigError, Problem
 from mailbanned.filters import Filter
 from mailbanned.jails import MANUAL, JailRules
 
 Keys = tuple[str, ...]
-
-
-def _shipped() -> Path:
-    """In an installed package beside the code, in a checkout at the top of the tree."""
-    package = Path(mailbanned.__file__).resolve().parent
-    inside = package / "data" / "config"
-    return inside if inside.is_dir() else package.parent / "config"
-
-
-#: The folder of the configuration that travels with the program.
-SHIPPED = _shipped()
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A configuration that has been found good.
-
-    file: the options. rules: one for each enabled jail. resting: the names of disabled jails.
-    filters: every filter that a jail names. hints: what is allowed but surely not meant.
-    """
-
-    path: Path
-    file: File
-    rules: tuple[JailRules, ...]
-    resting: tuple[str, ...]
-    filters: dict[str, Filter]
-    hints: tuple[str, ...] = ()
-
-    def every_rule(self) -> tuple[JailRules, ...]:
-        """The rules of all jails, the disabled ones too."""
-        return tuple(_rules(name, jail, self.file) for name, jail in self.file.jails.items())
 
 
 def load(path: Path) -> Config:
@@ -69,7 +37,7 @@ def load(path: Path) -> Config:
     if file is None or problems:
         raise ConfigError([_placed(problem, str(path), origins) for problem in problems])
     rules = tuple(_rules(n, j, file) for n, j in file.jails.items() if j.enabled)
-    resting = tuple(name for name, jail in file.jails.items() if not jail.enabled)
+    resting = tuple(_rules(n, j, file) for n, j in file.jails.items() if not j.enabled)
     return Config(path, file, rules, resting, filters, tuple(_hints(file)))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as values: file, key, what is wrong, and the remedy.
+"""Finds what is wrong with a file: its syntax, its keys, its values; each with the remedy.
 
 Nothing here stops at the first error: whoever mends a file should see all of them at once.
 """
@@ -6,33 +6,13 @@ Nothing here stops at the first error: whoever mends a file should see all of th
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One error of a configuration: `file: key: what; remedy`."""
-
-    file: str
-    key: str
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.what}; {self.remedy}"
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used, with all its problems."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+from mailbanned.config.values import Problem
 
 
 class Strict(BaseModel):

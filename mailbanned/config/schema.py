@@ -14,17 +14,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mailbanned.config.problems import Strict
 from mailbanned.config.units import BanTime, Duration, Name, Networks, zone
+from mailbanned.config.values import account_query
 from mailbanned.firewall import BACKENDS
 from mailbanned.model import Network
 
-_MYSQL_QUERY = (
-    "SELECT 1 FROM mailbox WHERE username = %(user)s "
-    "OR username LIKE CONCAT(%(user)s, '@%%') LIMIT 1"
-)
-_SQLITE_QUERY = (
-    "SELECT 1 FROM mailbox WHERE username = :user COLLATE NOCASE "
-    "OR username LIKE :user || '@%' LIMIT 1"
-)
 _LOCAL: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
@@ -159,12 +152,8 @@ class AccountsTable(Strict):
         return self
 
     def asked(self) -> str:
-        """The query in the spelling of the backend's library, or the default one."""
-        if self.backend != "sqlite":
-            return self.query or _MYSQL_QUERY
-        if "%(user)s" in self.query:
-            return self.query.replace("%(user)s", ":user").replace("%%", "%")
-        return self.query or _SQLITE_QUERY
+        """The query that the database will see."""
+        return account_query(self.backend, self.query)
 
 
 class LogTable(Strict):

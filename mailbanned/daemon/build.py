@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailbanned.accounts import (
     Accounts,
@@ -15,10 +16,14 @@ from mailbanned.accounts import (
     SQLiteLookup,
 )
 from mailbanned.clock import Clock
-from mailbanned.config import AccountsTable, Config, FirewallTable
+from mailbanned.config import Config
+from mailbanned.config.values import account_query
 from mailbanned.filters import FilterSet, Stamps
 from mailbanned.firewall import BACKENDS, Firewall
 from mailbanned.sources import FileSource, JournalSource, Source, Watcher
+
+if TYPE_CHECKING:
+    from mailbanned.config.schema import AccountsTable, FirewallTable
 
 
 def filter_sets(config: Config) -> dict[str, FilterSet]:
@@ -66,7 +71,7 @@ def accounts(table: AccountsTable, clock: Clock) -> Accounts:
 
 def _lookup(table: AccountsTable) -> Lookup:
     if table.backend == "sqlite":
-        return SQLiteLookup(Path(table.database), table.asked())
+        return SQLiteLookup(Path(table.database), account_query(table.backend, table.query))
     try:
         password = table.password_file.read_text().partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
@@ -78,7 +83,7 @@ def _lookup(table: AccountsTable) -> Lookup:
         user=table.user,
         password=password,
         database=table.database,
-        query=table.asked(),
+        query=account_query(table.backend, table.query),
         connect_timeout=table.timeout,
     )
 

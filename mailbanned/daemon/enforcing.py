@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
-from mailbanned.config import FirewallTable
 from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, Sessions
 from mailbanned.log import get_logger
+
+if TYPE_CHECKING:
+    from mailbanned.config.schema import FirewallTable
 
 log = get_logger("firewall")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
-from mailbanned.config import Config, SourceTable
+from mailbanned.config import Config
 from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
 from mailbanned.daemon.saver import Saver
 from mailbanned.sources import Source, Watcher
+
+if TYPE_CHECKING:
+    from mailbanned.config.schema import SourceTable
 
 
 class Following:

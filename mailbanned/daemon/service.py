@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from mailbanned import config as configuration
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.config import Config, ConfigError, Problem
+from mailbanned.config.apart import load_apart
 from mailbanned.control import ControlError
 from mailbanned.control.server import ControlServer
 from mailbanned.daemon import build, status
@@ -135,7 +135,7 @@ class Daemon:
         async with self._reloads:
             reloading()
             try:
-                config = await asyncio.to_thread(configuration.load, self.config.path)
+                config = await load_apart(self.config.path)
                 self._refuse_what_needs_a_start(config)
                 await self._take(config)
             except ConfigError as error:

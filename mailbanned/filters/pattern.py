@@ -48,6 +48,7 @@ class Pattern:
         self, filter_name: str, name: str, *, literal: str, match: str, tag: str = "",
         unless: str | None = None,
     ) -> None:  # fmt: skip
+        self._made_of = (filter_name, name, literal, match, tag, unless)
         self.name = name
         self.rule = f"{filter_name}/{name}"
         self.literal = literal.encode()
@@ -67,6 +68,10 @@ class Pattern:
         if unless:
             self._unless = _compile(f"(?:{tag})(?:{expand(unless)})")._regexp.Match
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it was made of: compiled patterns do not travel."""
+        return _made, self._made_of
+
     def find(self, text: bytes) -> tuple[Address, str | None] | None:
         """(address, user or None) if the whole text matches, else None."""
         spans = self._match(_WHOLE, text, 0, len(text))
@@ -81,6 +86,12 @@ class Pattern:
         start, end = spans[self._user]
         user = text[start:end]
         return address, None if user in _NO_NAME else user.decode("utf-8", "replace")
+
+
+def _made(
+    filter_name: str, name: str, literal: str, match: str, tag: str, unless: str | None
+) -> Pattern:
+    return Pattern(filter_name, name, literal=literal, match=match, tag=tag, unless=unless)
 
 
 def expand(pattern: str) -> str:

@@ -27,7 +27,7 @@ from mailbanned.sources.watcher import Subscription, Watcher
 log = get_logger("sources")
 
 #: How often to look without being woken: some file systems send no events. Seconds.
-LOOK_S = 1.0
+LOOK_S = 2.0
 
 
 class FileSource:

@@ -84,11 +84,11 @@ class Subscription:
 class Watcher:
     """Watches the directories of all subscriptions while `run` runs.
 
-    step_ms: how often watchfiles looks at its events. 2 ms means a wake-up after about 3 ms.
+    step_ms: how often watchfiles looks at its events. 3 ms means a wake-up after about 4 ms.
     debounce_ms: the longest time for which changes are gathered before they wake anybody.
     """
 
-    def __init__(self, *, step_ms: int = 2, debounce_ms: int = 5) -> None:
+    def __init__(self, *, step_ms: int = 3, debounce_ms: int = 5) -> None:
         self._step_ms = step_ms
         self._debounce_ms = debounce_ms
         self._subscriptions: set[Subscription] = set()

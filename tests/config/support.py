@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.config import Config, ConfigError, load
+from mailbanned.config import Config, ConfigError
+from mailbanned.config.load import load
 
 #: A filter that catches `door: no entry for USER from ADDRESS`.
 DOOR = """

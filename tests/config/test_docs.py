@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.config import SHIPPED, load
+from mailbanned.config import SHIPPED
 from mailbanned.config.docs import page
+from mailbanned.config.load import load
 
 DOCS = Path(__file__).parents[2] / "docs"
 

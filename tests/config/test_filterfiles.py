@@ -106,7 +106,9 @@ try:
 except ConfigError as error:
     print(error)
 """
-IMPORTS = "from pathlib import Path; from mailbanned.config import ConfigError, load"
+IMPORTS = """from pathlib import Path
+from mailbanned.config import ConfigError
+from mailbanned.config.load import load"""
 
 
 @needs_root

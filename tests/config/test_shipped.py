@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mailbanned.config import SHIPPED, Config, load
+from mailbanned.config import SHIPPED, Config
+from mailbanned.config.load import load
 from mailbanned.jails import JailRules
 
 HOUR, DAY = 3600.0, 86400.0
