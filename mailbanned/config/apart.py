@@ -20,11 +20,22 @@ from mailbanned.config.values import Config, ConfigError, Problem
 
 async def load_apart(path: Path) -> Config:
     """As load. Raises ConfigError also if the process itself fails; its traceback is on stderr."""
-    # -P: a folder named mailbanned in the working directory is not ours.
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", __name__, str(path),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        # -P: a folder named mailbanned in the working directory is not ours.
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", __name__, str(path),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError:  # no process to be had: then here, at the price of the memory
+        result = await asyncio.to_thread(_answer, path)
+    else:
+        result = await _result(child, path)
+    if isinstance(result, Config):
+        return result
+    raise ConfigError(result)
+
+
+async def _result(child: asyncio.subprocess.Process, path: Path) -> Config | list[Problem]:
     try:
         answer, _ = await child.communicate()
     finally:
@@ -33,11 +44,9 @@ async def load_apart(path: Path) -> Config:
             await child.wait()
     if child.returncode != 0:
         what = f"the process that reads it ended with {child.returncode}"
-        raise ConfigError([Problem(str(path), "file", what, "look at its message on stderr")])
-    result = pickle.loads(answer)  # noqa: S301 - from our own child
-    if isinstance(result, Config):
-        return result
-    raise ConfigError(result)
+        return [Problem(str(path), "file", what, "look at its message on stderr")]
+    result: Config | list[Problem] = pickle.loads(answer)  # noqa: S301 - from our own child
+    return result
 
 
 def plain(value: Any) -> Any:

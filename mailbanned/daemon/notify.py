@@ -20,6 +20,8 @@ def notify(*messages: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        # The manager's queue may be full; nothing of ours waits for that any longer than this.
+        channel.settimeout(0.5)
         channel.connect(address)
         channel.sendall("\n".join(messages).encode())
 

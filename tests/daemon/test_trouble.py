@@ -114,7 +114,7 @@ def test_systemd_hears_of_start_reload_watchdog_and_stop(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(folder / "notify"))
         manager.settimeout(10)
-        env = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "200000"}
+        env = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "1000000"}
         heard: list[str] = []
 
         def hear(message: str) -> None:
@@ -130,6 +130,24 @@ def test_systemd_hears_of_start_reload_watchdog_and_stop(folder: Path) -> None:
             hear("READY=1")
             daemon.stop()
             hear("STOPPING=1")
+
+
+def test_a_deaf_service_manager_stops_nothing(folder: Path) -> None:
+    """If nobody reads the notify socket, the daemon still bans, and ends when told to."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        for _ in range(1000):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+                filler.setblocking(False)
+                filler.connect(str(folder / "notify"))
+                try:
+                    filler.send(b"x")
+                except BlockingIOError:
+                    break
+        with Running(folder, env={"NOTIFY_SOCKET": str(folder / "notify")}) as daemon:
+            daemon.append("secure", ssh(A))
+            daemon.wait_banned("sshd-unknown", f"{A}/32")
+            assert daemon.stop() == 0
 
 
 def test_an_unreadable_log_is_said_and_others_go_on(folder: Path) -> None:
