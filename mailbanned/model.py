@@ -127,6 +127,14 @@ def fold(address: Address) -> Address:
     return mapped if mapped is not None else address
 
 
+def fold_network(network: Network) -> Network:
+    """As fold, for a network: ::ffff:192.0.2.0/120 is 192.0.2.0/24."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ip_network((mapped, network.prefixlen - 96))
+
+
 @lru_cache(maxsize=65536)
 def subject_of(address: Address, ipv6_prefix: int = 64) -> Subject:
     """The subject under which an address is counted: itself for IPv4, its prefix for IPv6."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import FrozenInstanceError
 from datetime import datetime
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 from hypothesis import example, given
@@ -19,6 +19,7 @@ from mailbanned.model import (
     Subject,
     Unban,
     fold,
+    fold_network,
     network_of,
     parse_address,
     plain,
@@ -139,3 +140,14 @@ def test_iso_is_exact(at: float) -> None:
 def test_iso_of_never() -> None:
     """No time stays None: the end of a permanent ban."""
     assert iso(None) is None
+
+
+def test_a_mapped_network_is_the_ipv4_network() -> None:
+    """Networks of IPv4 addresses in IPv6 clothing are unclothed, wider and other ones are not."""
+    for text, folded in (
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+        ("::/64", "::/64"),
+        ("2001:db8::/32", "2001:db8::/32"),
+    ):
+        assert str(fold_network(ip_network(text))) == folded

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator
 
-from mailbanned.model import Network
+from mailbanned.model import Network, fold_network
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", re.ASCII | re.IGNORECASE)
@@ -52,11 +52,11 @@ def bantime(value: Any) -> float | None:
 
 
 def network(value: Any) -> Network:
-    """An address or a network in CIDR notation; host bits are cut off."""
+    """An address or a network in CIDR notation; host bits are cut off, mapped IPv4 is IPv4."""
     try:
         if not isinstance(value, str):
             raise ValueError
-        return ip_network(value.strip(), strict=False)
+        return fold_network(ip_network(value.strip(), strict=False))
     except ValueError:
         raise ValueError(
             "is no address or network; write it like '192.0.2.7', '198.51.100.0/24' or "

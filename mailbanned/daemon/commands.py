@@ -14,7 +14,7 @@ from mailbanned.clock import iso
 from mailbanned.control import Refused
 from mailbanned.control.server import Command
 from mailbanned.jails import MANUAL
-from mailbanned.model import Network, Subject, fold, network_of, plain
+from mailbanned.model import Network, Subject, fold_network, network_of, plain
 
 if TYPE_CHECKING:
     from mailbanned.daemon.service import Daemon
@@ -90,13 +90,11 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
 def _network(text: Any, ipv6_prefix: int = 128) -> Network:
     """What somebody typed as a network; a single IPv6 address stands for its prefix."""
     try:
-        network = ip_network(str(text).strip(), strict=False)
+        network = fold_network(ip_network(str(text).strip(), strict=False))
     except ValueError:
         raise Refused(f"{text!r} is no address or network") from None
-    if network.prefixlen == network.max_prefixlen:
-        address = fold(network.network_address)
-        size = 32 if address.version == 4 else ipv6_prefix
-        return ip_network((address, size), strict=False)
+    if network.version == 6 and network.prefixlen == 128:
+        return ip_network((network.network_address, ipv6_prefix), strict=False)
     return network
 
 

@@ -44,14 +44,14 @@ _PLAIN = (
 
 
 def write_log(path: Path, lines: int, attacks: float) -> None:
-    """A Postfix log over a day with a share of attack lines, the same each time."""
+    """A Postfix log over a day with a share of attack lines from some 2,000 addresses."""
     chance = random.Random(7)
     with path.open("w") as log:
         for number in range(lines):
             second = number * 86400 // lines
             stamp = f"May  1 {second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
             kind = chance.choice(_ATTACKS if chance.random() < attacks else _QUIET)
-            address = f"203.0.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+            address = f"203.0.{chance.randrange(8)}.{chance.randrange(1, 255)}"
             text = kind.format(p=chance.randrange(1000, 9999), a=address, b=number % 250)
             log.write(f"{stamp} mx {text}\n")
 
