@@ -44,7 +44,11 @@ def set_up(form: Form = "auto", level: str = "info") -> None:
     ]
     if form == "text":
         short = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False)
-        shared += [_without_room, short, structlog.dev.ConsoleRenderer(colors=terminal)]
+        shared += [
+            _without_room,
+            short,
+            structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False),
+        ]
     else:
         shared += [structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")]
         shared += [_key_value if form == "keyvalue" else structlog.processors.JSONRenderer()]
@@ -77,9 +81,9 @@ def _printable(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_room(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """People on a terminal read the sentence; the room is for machines."""
+    """People on a terminal read the sentence; the room, and what is not there, is for machines."""
     event.pop("room", None)
-    return event
+    return {key: value for key, value in event.items() if value is not None}
 
 
 _pairs = structlog.processors.LogfmtRenderer(bool_as_flag=False)
