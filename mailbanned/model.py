@@ -63,6 +63,7 @@ class Failure(NamedTuple):
     user: the attempted account as the server logged it, None if the line names none. Bytes that
         are no UTF-8 stand as U+FFFD.
     rule: "filter/pattern".
+    summary: the line sums up, at the end of a connection, what other lines may have told already.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Failure(NamedTuple):
     address: Address
     user: str | None
     rule: str
+    summary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class PatternTable(Strict):
     literal: str
     match: str
     unless: str | None = None
+    summary: bool = False
 
 
 class HitTable(Strict):
@@ -74,7 +75,7 @@ def _read(name: str, path: Path) -> Loaded:
         try:
             patterns.append(
                 Pattern(name, p.name, literal=p.literal, match=p.match, tag=table.tag,
-                        unless=p.unless)
+                        unless=p.unless, summary=p.summary)
             )  # fmt: skip
         except PatternError as error:
             found.append(

@@ -49,7 +49,8 @@ def first_match(patterns: Sequence[Pattern], line: Line) -> Failure | None:
     for pattern in patterns:
         found = pattern.find(line.text)
         if found is not None:
-            return Failure(line.number, line.at, found[0], found[1], pattern.rule)
+            address, user = found
+            return Failure(line.number, line.at, address, user, pattern.rule, pattern.summary)
     return None
 
 

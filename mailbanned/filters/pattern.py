@@ -41,14 +41,16 @@ class Pattern:
     name: short, for status and logs; rule: "filter/name".
     literal: bytes that every matching line contains; lines without them are never tried.
     match: what the line must look like, from the end of the tag on; `tag` stands before it.
+    summary: matching lines may only sum up what others have told (see Failure).
     unless: lines that also match this are none of ours (outages, policies).
     """
 
     def __init__(
         self, filter_name: str, name: str, *, literal: str, match: str, tag: str = "",
-        unless: str | None = None,
+        unless: str | None = None, summary: bool = False,
     ) -> None:  # fmt: skip
-        self._made_of = (filter_name, name, literal, match, tag, unless)
+        self._made_of = (filter_name, name, literal, match, tag, unless, summary)
+        self.summary = summary
         self.name = name
         self.rule = f"{filter_name}/{name}"
         self.literal = literal.encode()
@@ -89,9 +91,17 @@ class Pattern:
 
 
 def _made(
-    filter_name: str, name: str, literal: str, match: str, tag: str, unless: str | None
+    filter_name: str,
+    name: str,
+    literal: str,
+    match: str,
+    tag: str,
+    unless: str | None,
+    summary: bool,
 ) -> Pattern:
-    return Pattern(filter_name, name, literal=literal, match=match, tag=tag, unless=unless)
+    return Pattern(
+        filter_name, name, literal=literal, match=match, tag=tag, unless=unless, summary=summary
+    )
 
 
 def expand(pattern: str) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
+
+# So long after a failure a line may still sum up the connection that it happened in.
+_CONNECTION_S = 300.0
+# Subjects whose last told failure is remembered for that.
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class Jail:
 
     def __init__(self, rules: JailRules, own: Sequence[Network] = ()) -> None:
         self.windows = Windows(rules.findtime, rules.maxretry)
+        self._told: OrderedDict[Subject, float] = OrderedDict()
         self.failures_total = 0
         self.banned_total = 0
         self.ignored_total = 0
@@ -59,7 +67,18 @@ class Jail:
     def count(
         self, subject: Subject, failure: Failure, at: float, ticks: float | None
     ) -> Ban | None:
-        """Counts the failure; the ban if it is the one that reaches maxretry."""
+        """Counts the failure; the ban if it is the one that reaches maxretry.
+
+        A line that sums up a connection counts only if no other line told of the subject lately:
+        else two typing errors would be four failures wherever servers log them twice.
+        """
+        if failure.summary and at - self._told.get(subject, -inf) <= _CONNECTION_S:
+            return None
+        if not failure.summary:
+            self._told[subject] = at
+            self._told.move_to_end(subject)
+            if len(self._told) > _REMEMBERED:
+                self._told.popitem(last=False)
         failures = self.windows.add(subject, at)
         if failures < self.rules.maxretry:
             return None

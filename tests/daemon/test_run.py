@@ -116,6 +116,25 @@ def test_the_first_start_reads_the_last_findtime(folder: Path) -> None:
         assert daemon.banned()["sshd"] == {f"{A}/32"}
 
 
+def test_a_user_who_mistypes_twice_is_not_banned(daemon: Running) -> None:
+    """Dovecot logs each attempt, and again at the end of its connection: that is two failures."""
+    with daemon.config.open("a") as file:
+        file.write('[jails.dovecot]\nsource = "dovecot"\nfilter = "dovecot"\n')
+    assert daemon.cli("reload").returncode == 0
+    for session in ("one", "two"):
+        daemon.append(
+            "dovecot.log",
+            f"May 01 06:43:08 auth-worker(bob,{A})<7><{session}>: request [1]: Info: sql: "
+            "Password mismatch",
+            "May 01 06:43:10 imap-login: Info: Login aborted: Connection closed (auth failed, 1 "
+            f"attempts in 2 secs) (auth_failed): user=<bob>, method=PLAIN, rip={A}, "
+            f"lip=192.0.2.10, TLS, session=<{session}>",
+        )
+    daemon.wait(lambda: daemon.jail("dovecot")["failures_total"] == 4, "all lines are seen")
+    assert daemon.jail("dovecot")["failures_now"] == 2
+    assert daemon.banned() == {}
+
+
 def test_a_line_that_comes_while_we_follow_counts_when_it_comes(daemon: Running) -> None:
     """Its stamp does not matter, be it the first line after a start, or in a wrong year or zone."""
     daemon.wait(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_unless_takes_lines_out() -> None:
         ({"match": "<ADDR>", "literal": "fro"}, "too short"),
     ],
 )
-def test_a_bad_pattern_says_why(arguments: dict[str, str], reason: str) -> None:
+def test_a_bad_pattern_says_why(arguments: dict[str, Any], reason: str) -> None:
     """What cannot be used is refused at once, with its reason."""
     with pytest.raises(PatternError, match=reason):
         Pattern("own", "one", **{"literal": "from", **arguments})
