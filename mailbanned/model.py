@@ -129,6 +129,11 @@ def fold(address: Address) -> Address:
     return mapped if mapped is not None else address
 
 
+def meet(one: Network, other: Network) -> bool:
+    """Whether two networks share an address."""
+    return one.version == other.version and one.overlaps(other)
+
+
 def fold_network(network: Network) -> Network:
     """As fold, for a network: ::ffff:192.0.2.0/120 is 192.0.2.0/24."""
     mapped = getattr(network.network_address, "ipv4_mapped", None)

@@ -11,7 +11,6 @@ from typing import IO, Any
 
 from mailbanned.clock import iso
 from mailbanned.config import Config
-from mailbanned.filters import FilterSet, Stamps
 from mailbanned.jails import Engine, JailRules, Question
 from mailbanned.model import Ban, Failure, Subject, plain
 
@@ -39,7 +38,10 @@ class Replay:
         self._accounts = accounts | {user.partition("@")[0] for user in accounts}
         self._each = each
         self._engine = Engine(chosen)
-        self._groups = [(source, *group) for source, group in _groups(config, chosen).items()]
+        self._filters = config.filter_sets(chosen)
+        self._jails: dict[tuple[str, str], list[JailRules]] = {}
+        for rules in chosen:
+            self._jails.setdefault((rules.source, rules.filter), []).append(rules)
         self._now = time.time()
         self._at: float | None = None
         self._log = ""
@@ -65,17 +67,17 @@ class Replay:
     def _block(self, block: bytes, number: int) -> int:
         """Whole lines; returns the number of the line after them."""
         seen: set[int] = set()
-        for source, filters, jails in self._groups:
+        for source, filters in self._filters.items():
             for failure in filters.failures(block, self._now, number):
-                if self._failure(source, failure, jails[failure.rule.partition("/")[0]]):
+                if self._failure(source, failure):
                     seen.add(failure.number)
         self.matched_lines += len(seen)
         return number + block.count(b"\n") + (not block.endswith(b"\n"))
 
-    def _failure(self, source: str, failure: Failure, jails: list[JailRules]) -> bool:
+    def _failure(self, source: str, failure: Failure) -> bool:
         """Counts one failure; whether any jail counts it."""
         counts = False
-        for rules in jails:
+        for rules in self._jails[source, failure.rule.partition("/")[0]]:
             if not rules.unknown_accounts or self._unknown(failure.user):
                 counts = True
                 self.matched[rules.name] += 1
@@ -121,25 +123,6 @@ class Replay:
                 for name, count in self.matched.items()
             ],
         }
-
-
-def _groups(
-    config: Config, chosen: Iterable[JailRules]
-) -> dict[str, tuple[FilterSet, dict[str, list[JailRules]]]]:
-    """For each source the filters to use, and which jails listen to which filter."""
-    jails: dict[str, dict[str, list[JailRules]]] = {}
-    for rules in chosen:
-        jails.setdefault(rules.source, {}).setdefault(rules.filter, []).append(rules)
-    return {
-        source: (
-            FilterSet(
-                [config.filters[name] for name in by_filter],
-                Stamps(config.file.sources[source].timezone),
-            ),
-            by_filter,
-        )
-        for source, by_filter in jails.items()
-    }
 
 
 def _match(jail: str, failure: Failure) -> dict[str, Any]:

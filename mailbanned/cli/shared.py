@@ -21,8 +21,6 @@ UNREACHABLE = 69
 NOT_PERMITTED = 77
 BAD_CONFIG = 78
 
-DEFAULT_SOCKET = Path("/run/mailbanned/control.sock")
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -76,6 +74,8 @@ def config_fault(error: ConfigError) -> Fault:
 
 def socket_of(path: Path) -> Path:
     """Where the daemon with this configuration listens, even if the file has errors by now."""
+    from mailbanned.control import DEFAULT_SOCKET
+
     found = DEFAULT_SOCKET
     for one in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
         try:

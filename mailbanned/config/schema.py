@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from mailbanned.config.problems import Strict
 from mailbanned.config.units import BanTime, Duration, Name, Networks, zone
 from mailbanned.config.values import account_query
+from mailbanned.control import DEFAULT_SOCKET
 from mailbanned.firewall import BACKENDS
 from mailbanned.model import Network
 
@@ -116,7 +117,7 @@ class StoreTable(Strict):
 class ControlTable(Strict):
     """[control]: how the command line reaches the daemon."""
 
-    socket: FilePath = _option(Path("/run/mailbanned/control.sock"), "the unix socket")
+    socket: FilePath = _option(DEFAULT_SOCKET, "the unix socket")
     group: str = _option(
         "", "a group whose members may read the status, which otherwise only root may"
     )

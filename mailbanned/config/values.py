@@ -6,12 +6,13 @@ of its own (apart.py) and never loads that library, which would cost it 12 MB.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mailbanned
-from mailbanned.filters import Filter
+from mailbanned.filters import Filter, FilterSet, Stamps
 from mailbanned.jails import JailRules
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ class Config:
     def every_rule(self) -> tuple[JailRules, ...]:
         """The rules of all jails, the disabled ones too."""
         return (*self.rules, *self.resting)
+
+    def filter_sets(self, rules: Iterable[JailRules]) -> dict[str, FilterSet]:
+        """For each source that one of the jails listens to, the filters that look at its lines."""
+        wanted: dict[str, dict[str, None]] = {}
+        for one in rules:
+            wanted.setdefault(one.source, {})[one.filter] = None
+        return {
+            source: FilterSet(
+                [self.filters[name] for name in names], Stamps(self.file.sources[source].timezone)
+            )
+            for source, names in wanted.items()
+        }
 
 
 def account_query(backend: str, query: str) -> str:

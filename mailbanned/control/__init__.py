@@ -5,6 +5,6 @@ not wait for what only the daemon needs.
 """
 
 from mailbanned.control.client import ask
-from mailbanned.control.protocol import ControlError, Denied, Refused, Unreachable
+from mailbanned.control.protocol import DEFAULT_SOCKET, ControlError, Denied, Refused, Unreachable
 
-__all__ = ["ControlError", "Denied", "Refused", "Unreachable", "ask"]
+__all__ = ["DEFAULT_SOCKET", "ControlError", "Denied", "Refused", "Unreachable", "ask"]

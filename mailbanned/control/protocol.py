@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 VERSION = 1
+#: Where the daemon listens if nobody says otherwise.
+DEFAULT_SOCKET = Path("/run/mailbanned/control.sock")
 #: A request or an answer may be this long; a ban of some ten thousand addresses still fits.
 LONGEST = 64 * 1024 * 1024
 LONGEST_REQUEST = 1024 * 1024

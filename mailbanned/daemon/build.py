@@ -18,26 +18,12 @@ from mailbanned.accounts import (
 from mailbanned.clock import Clock
 from mailbanned.config import Config
 from mailbanned.config.values import account_query
-from mailbanned.filters import FilterSet, Stamps
+from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall
 from mailbanned.sources import FileSource, JournalSource, Source, Watcher
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import AccountsTable, FirewallTable
-
-
-def filter_sets(config: Config) -> dict[str, FilterSet]:
-    """For each source that a jail listens to, the filters that look at its lines."""
-    wanted: dict[str, dict[str, None]] = {}
-    for rules in config.rules:
-        wanted.setdefault(rules.source, {})[rules.filter] = None
-    return {
-        source: FilterSet(
-            [config.filters[name] for name in names],
-            Stamps(config.file.sources[source].timezone),
-        )
-        for source, names in wanted.items()
-    }
 
 
 def source(

@@ -14,7 +14,7 @@ from mailbanned.clock import iso
 from mailbanned.control import Refused
 from mailbanned.control.server import Command
 from mailbanned.jails import MANUAL
-from mailbanned.model import Network, Subject, fold_network, network_of, plain
+from mailbanned.model import Network, Subject, fold_network, meet, network_of, plain
 
 if TYPE_CHECKING:
     from mailbanned.daemon.service import Daemon
@@ -130,7 +130,7 @@ def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
         subjects = known
     else:
         networks = [_network(text) for text in arguments.get("addresses", ())]
-        subjects = [s for s in known if any(_meet(network_of(s), n) for n in networks)]
+        subjects = [s for s in known if any(meet(network_of(s), n) for n in networks)]
     lifted = daemon.engine.unban(subjects, daemon.clock.now(), jail)
     for unban in lifted:
         daemon.core.lifted(unban)
@@ -138,10 +138,6 @@ def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
         "version": 1,
         "unbanned": [{"address": unban.subject, "jail": unban.jail} for unban in lifted],
     }
-
-
-def _meet(one: Network, other: Network) -> bool:
-    return one.version == other.version and one.overlaps(other)
 
 
 def _names(daemon: Daemon) -> str:

@@ -87,7 +87,7 @@ class Core:
             now = self._clock.now()
             for decision in self.engine.observe(block.source, failure, at, now, ticks):
                 if isinstance(decision, Ban):
-                    self._banned(decision)
+                    self.entered(decision)
                 else:
                     self._ask(decision)
             if counted % _BREATH == 0:
@@ -111,7 +111,7 @@ class Core:
         """The answer to a question: whether the account exists (None: nobody can tell)."""
         ban = self.engine.answer(question, exists, self._clock.now())
         if ban is not None:
-            self._banned(ban)
+            self.entered(ban)
 
     async def expire(self) -> None:
         """Lifts bans when their time has come, until cancelled: one deadline for all of them."""
@@ -129,10 +129,7 @@ class Core:
                 pass
 
     def entered(self, ban: Ban) -> None:
-        """A ban by hand has been entered into the ledger."""
-        self._banned(ban)
-
-    def _banned(self, ban: Ban) -> None:
+        """A ban has been entered into the ledger."""
         self._saver.decided(ban)
         self._deadline_moved.set()
         self._unconfirmed.setdefault(ban.subject, []).append(ban)
@@ -146,6 +143,7 @@ class Core:
         if unban.last:
             self._unconfirmed.pop(unban.subject, None)
             self._in_force.discard(unban.subject)
+            self._something_in_force.set()  # for whoever waits to see it in force
             if self.firewall is not None:
                 self.firewall.unwant(unban.subject)
 

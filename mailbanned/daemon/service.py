@@ -59,7 +59,7 @@ class Daemon:
         self.saver = Saver(self.store, self.engine.changed_windows)
         self.asker = Asker(build.accounts(config.file.accounts, self.clock))
         self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
-        self.core.filters = build.filter_sets(config)
+        self.core.filters = config.filter_sets(config.rules)
         self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
         self._following: Following | None = None
@@ -172,7 +172,7 @@ class Daemon:
         before, self.config = self.config, config
         self.loaded_at = self.clock.now()
         self._configure_engine()
-        self.core.filters = build.filter_sets(config)
+        self.core.filters = config.filter_sets(config.rules)
         # Always, since the password file may have changed.
         await self.asker.exchange(build.accounts(config.file.accounts, self.clock))
         if config.file.firewall != before.file.firewall:

@@ -33,10 +33,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What outlives the process: bans, and failure times per jail and subject.
-
-    As a change set, an empty tuple of times means that the row goes.
-    """
+    """What an earlier run left: bans, and failure times per jail and subject."""
 
     bans: Sequence[Ban] = ()
     windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import collapse_addresses, ip_network
 
-from mailbanned.model import Address, Network
+from mailbanned.model import Address, Network, meet
 
 # Loopback, link-local, multicast and unspecified addresses: their packets never reach a rule, or
 # they belong to nobody that could be kept out.
@@ -49,7 +49,7 @@ class IgnoreList:
         if not self._meets(network.version, first, last):
             return None
         every = (*self.networks, *_NEVER)
-        return next(n for n in every if n.version == network.version and n.overlaps(network))
+        return next(n for n in every if meet(n, network))
 
     def _meets(self, version: int, first: int, last: int) -> bool:
         """Whether an ignored range shares a number with first..last."""

@@ -15,7 +15,7 @@ _SECONDS = 20.0
 def run() -> list[Row]:
     """Resident memory and CPU time over some quiet seconds."""
     with Host() as host:
-        pid = host.daemon.pid
+        pid = host.daemon.process.pid
         time.sleep(2.0)  # the start itself is not idling
         before, began = _cpu(pid), time.monotonic()
         time.sleep(_SECONDS)

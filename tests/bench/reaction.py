@@ -7,8 +7,9 @@ import random
 import time
 
 from tests.bench.bare import add_rules
-from tests.bench.host import Host, invalid_user
+from tests.bench.host import Host
 from tests.bench.table import Row, median, share, spread
+from tests.running import ssh
 
 _SINGLES = 200
 _WAVE = 100
@@ -21,11 +22,11 @@ def single(host: Host) -> list[Row]:
     took = []
     for number in range(_SINGLES):
         address = f"198.18.0.{number + 1}"
-        written = host.append("secure", [invalid_user(address)])
+        written = host.append("secure", [ssh(address)])
         seen = host.kernel.wait_for([address])
         took.append((seen[address] - written) * 1000)
         time.sleep(0.02 + chance.random() * 0.03)
-    own = host.status()["reaction_ms"]
+    own = host.daemon.status()["reaction_ms"]
     return [
         Row("line written to rule in the kernel, p50", f"{median(took):.1f} ms", "<= 15 ms"),
         Row("                                    p99", f"{share(took, 0.99):.1f} ms", "<= 50 ms"),
@@ -40,7 +41,7 @@ def wave(host: Host) -> list[Row]:
     for round_ in range(_ROUNDS):
         addresses = [f"198.18.{round_ + 1}.{n + 1}" for n in range(_WAVE)]
         host.unban_all()
-        written = host.append("secure", [invalid_user(address) for address in addresses])
+        written = host.append("secure", [ssh(address) for address in addresses])
         ours.append(max(host.kernel.wait_for(addresses).values()) - written)
         host.unban_all()
         bare.append(asyncio.run(add_rules(host.lab.bus_address, addresses, 1)))

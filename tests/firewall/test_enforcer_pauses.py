@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-import pytest
-
 from mailbanned.firewall import FirewallDown
 from mailbanned.model import Subject
 from tests.firewall.support import (
@@ -17,16 +15,6 @@ from tests.firewall.support import (
     shows,
     subjects,
 )
-
-
-@pytest.fixture
-async def firewall() -> ScriptedFirewall:
-    return ScriptedFirewall()
-
-
-@pytest.fixture
-async def told() -> list[Subject]:
-    return []
 
 
 async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Subject]) -> None:

@@ -18,16 +18,6 @@ from tests.firewall.support import (
 
 
 @pytest.fixture
-async def firewall() -> ScriptedFirewall:
-    return ScriptedFirewall()
-
-
-@pytest.fixture
-async def told() -> list[Subject]:
-    return []
-
-
-@pytest.fixture
 async def enforcer(firewall: ScriptedFirewall, told: list[Subject]) -> Enforcer:
     return make_enforcer(firewall, told)
 

@@ -1,0 +1,20 @@
+"""A scripted firewall, and the list of what its enforcer has told."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailbanned.model import Subject
+from tests.firewall.support import ScriptedFirewall
+
+
+@pytest.fixture
+async def firewall() -> ScriptedFirewall:
+    """A firewall that does as the test says."""
+    return ScriptedFirewall()
+
+
+@pytest.fixture
+async def told() -> list[Subject]:
+    """The subjects that the enforcer has told to be in force."""
+    return []
