@@ -50,28 +50,52 @@ class Line(NamedTuple):
     number: counts from 1 within the log (or block) it came from.
     at: the line's own time stamp, None if it has none that can be read.
     text: from the program tag on: b"postfix/smtpd[123]: warning: ...".
+    times: so often was it written, where a logger has folded repeats into one line.
     """
 
     number: int
     at: float | None
     text: bytes
+    times: int = 1
 
 
 class Failure(NamedTuple):
     """One matched line: who failed, when, as whom, and which pattern says so.
 
+    address: canonical text, "203.0.113.5" or "2001:db8::5"; busy code only compares it.
     user: the attempted account as the server logged it, None if the line names none. Bytes that
         are no UTF-8 stand as U+FFFD.
     rule: "filter/pattern".
     summary: the line sums up, at the end of a connection, what other lines may have told already.
+    session: the server's own name of the connection or login, None if the line has none.
+    passdb: which of the server's account databases refused, None if the line does not say.
+    times: so often was the line written (a logger may fold repeats into one line).
     """
 
     number: int
     at: float | None
-    address: Address
+    address: str
     user: str | None
     rule: str
     summary: bool = False
+    session: str | None = None
+    passdb: str | None = None
+    times: int = 1
+
+
+class Sign(NamedTuple):
+    """One matched line that is no failure but tells how failures are to be taken.
+
+    kind: "success" (a login that was let in) or "outage" (the server cannot reach its accounts).
+    address: whom it concerns, canonical text; None if it concerns everybody.
+    """
+
+    number: int
+    at: float | None
+    kind: str
+    address: str | None
+    user: str | None
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +132,8 @@ class Unban:
 
 
 @lru_cache(maxsize=65536)
-def parse_address(text: bytes) -> Address | None:
-    """The address that a server wrote into a line, or None if it is none.
+def parse_address(text: bytes) -> str | None:
+    """The address that a server wrote into a line, in canonical text, or None if it is none.
 
     An IPv4 address in IPv6 clothing (::ffff:192.0.2.1) becomes the IPv4 address, since that is
     what is on the wire. Zone ids (fe80::1%eth0) are refused: they name no host to ban.
@@ -117,8 +141,8 @@ def parse_address(text: bytes) -> Address | None:
     # inet_pton is as strict as ipaddress (no leading zeros, no zone ids) and ten times as fast.
     try:
         if b":" in text:
-            return fold(IPv6Address(inet_pton(AF_INET6, text.decode("ascii"))))
-        return IPv4Address(inet_pton(AF_INET, text.decode("ascii")))
+            return str(fold(IPv6Address(inet_pton(AF_INET6, text.decode("ascii")))))
+        return str(IPv4Address(inet_pton(AF_INET, text.decode("ascii"))))
     except (OSError, ValueError):
         return None
 
@@ -143,9 +167,11 @@ def fold_network(network: Network) -> Network:
 
 
 @lru_cache(maxsize=65536)
-def subject_of(address: Address, ipv6_prefix: int = 64) -> Subject:
-    """The subject under which an address is counted: itself for IPv4, its prefix for IPv6."""
-    if isinstance(address, IPv4Address):
+def subject_of(address: str, ipv6_prefix: int = 64) -> Subject:
+    """The subject under which an address (canonical text) is counted: itself for IPv4, its prefix
+    for IPv6.
+    """
+    if ":" not in address:
         return Subject(f"{address}/32")
     return Subject(str(ip_network((address, ipv6_prefix), strict=False)))
 

@@ -20,6 +20,7 @@ FLOORS = {
     "model": 0,
     "clock": 0,
     "log": 0,
+    "containers": 0,
     "filters": 1,
     "jails": 2,
     "sources": 3,

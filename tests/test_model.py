@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import FrozenInstanceError
 from datetime import datetime
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import example, given
@@ -33,13 +33,13 @@ NAMED = Subject("203.0.113.5/32")
 @given(ADDRESSES)
 def test_written_addresses_are_read(address: Address) -> None:
     """Any address in canonical text is read as itself, mapped ones as the IPv4 they carry."""
-    assert parse_address(str(address).encode()) == fold(address)
+    assert parse_address(str(address).encode()) == str(fold(address))
 
 
 def test_mapped_address_is_the_one_on_the_wire() -> None:
     """An IPv4 client that a server shows in IPv6 clothing is the IPv4 client."""
-    assert parse_address(b"::ffff:192.0.2.1") == IPv4Address("192.0.2.1")
-    assert parse_address(b"::FFFF:c000:0201") == IPv4Address("192.0.2.1")
+    assert parse_address(b"::ffff:192.0.2.1") == "192.0.2.1"
+    assert parse_address(b"::FFFF:c000:0201") == "192.0.2.1"
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_no_address(text: bytes) -> None:
 def test_any_bytes_are_harmless(text: bytes) -> None:
     """Whatever stands in a line, reading it as an address never fails."""
     address = parse_address(text)
-    assert address is None or address == fold(ip_address(text.decode()))
+    assert address is None or address == str(fold(ip_address(text.decode())))
 
 
 @given(ADDRESSES, st.integers(32, 128))
 def test_subject_holds_its_address(address: Address, prefix: int) -> None:
     """An address lies in the network that it is counted under: itself, or its IPv6 prefix."""
-    network = network_of(subject_of(address, prefix))
+    network = network_of(subject_of(str(address), prefix))
     assert address in network
     assert network.prefixlen == (32 if address.version == 4 else prefix)
 
@@ -73,13 +73,13 @@ def test_subject_holds_its_address(address: Address, prefix: int) -> None:
 @given(ADDRESSES)
 def test_subject_is_canonical(address: Address) -> None:
     """A subject read as a network and written again is the same text, so it may be a key."""
-    subject = subject_of(address)
+    subject = subject_of(str(address))
     assert str(network_of(subject)) == subject
 
 
 def test_ipv6_neighbours_share_a_subject() -> None:
     """Two addresses of one /64 are one subject, those of two are two."""
-    one, neighbour, other = map(ip_address, ("2001:db8::1", "2001:db8::ff:1", "2001:db8:0:1::1"))
+    one, neighbour, other = "2001:db8::1", "2001:db8::ff:1", "2001:db8:0:1::1"
     assert subject_of(one) == subject_of(neighbour) == "2001:db8::/64"
     assert subject_of(other) == "2001:db8:0:1::/64"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mailbanned.cli.shared import BAD_CONFIG, Options, json_option, load, print_json, span
+
+if TYPE_CHECKING:
+    from mailbanned.config import Config
 
 
 @click.command()
@@ -28,13 +32,22 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
             f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
             f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}"
         )
+    for rules in config.resting:
+        click.echo(f"  {rules.name}: rests (enabled = false)")
     samples = sum(len(one.samples) for one in config.filters.values())
     click.echo(f"  {len(config.filters)} filters, all {samples} samples as they should be")
-    for hint in config.hints:
+    for hint in _hints(config):
         click.echo(f"mailbanned: {hint}", err=True)
 
 
-def _document(path: Any) -> dict[str, Any]:
+def _hints(config: Config) -> list[str]:
+    """What is allowed but surely not meant; filters that nobody has looked at among it."""
+    own = sorted((config.path.parent / "filters").glob("*.toml"))
+    idle = [str(path) for path in own if path.stem not in config.filters]
+    return [*config.hints, *(f"{path} was not checked, since no jail uses it" for path in idle)]
+
+
+def _document(path: Path) -> dict[str, Any]:
     from mailbanned.config import ConfigError
     from mailbanned.config.load import load as read
 
@@ -42,12 +55,12 @@ def _document(path: Any) -> dict[str, Any]:
         config = read(path)
     except ConfigError as error:
         errors = [
-            {"file": p.file, "key": p.key, "error": p.what, "remedy": p.remedy}
+            {"file": p.file, "key": p.key, "error": p.what, "remedy": p.remedy, "shown": p.shown}
             for p in error.problems
         ]
         return {"version": 1, "ok": False, "path": str(path), "errors": errors}
     jails = [rules.name for rules in config.rules]
-    hints = list(config.hints)
+    hints = _hints(config)
     return {
         "version": 1, "ok": True, "path": str(path), "errors": [], "jails": jails, "hints": hints
     }  # fmt: skip

@@ -7,6 +7,7 @@ only the daemon needs.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -62,13 +63,21 @@ def cli(ctx: click.Context, path: Path | None) -> None:
 
 def main() -> None:
     """The entry point: runs a verb and turns faults into one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names in letters that it cannot say
     try:
         status = cli.main(standalone_mode=False)
     except Fault as fault:
         click.echo(f"mailbanned: {fault}", err=True)
         sys.exit(fault.code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        about = getattr(error, "ctx", None)
+        hint = f" (see {about.command_path} --help)" if about else ""
+        click.echo(f"mailbanned: {error.format_message().rstrip('.')}{hint}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -1,20 +1,50 @@
 """Old logs through the jails, on the logs' own time: the work behind `mailbanned test`.
 
-Known limit: this host's own addresses are not ignored, since a log may come from another host.
+Several logs are read side by side in the order of their time, so rotated ones may be given in any
+order, and an outage that one server logs is known when another one logs the failures.
+
+Known limits: this host's own addresses are not ignored, since a log may come from another host. A
+line without a stamp is as old as the one before it in which anything was found.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from heapq import merge
+from math import inf
+from operator import itemgetter
+from typing import Protocol
 
-from mailbanned.clock import iso
+from mailbanned.cli.tallies import JailTally, Seen
 from mailbanned.config import Config
-from mailbanned.jails import Engine, JailRules, Question
-from mailbanned.model import Ban, Failure, Subject, plain
+from mailbanned.containers import whole
+from mailbanned.jails import Decision, Engine, Opening, Question
+from mailbanned.model import Ban, Failure, Line, Sign, Unban
 
 _CHUNK = 1 << 19
+# Of an endless line this much is kept: far more than of any line that is looked at.
+_LONGEST = 4 << 20
+
+# A Line is one that looks like a failure, but fits no pattern.
+Found = Failure | Sign | Line
+# When it counts, its log, its source, what was found.
+Entry = tuple[float, str, str, Found]
+# Is given the log, the jail (of an unmatched line: its source), and what was found.
+Matched = Callable[[str, str, Failure], None]
+Unmatched = Callable[[str, str, Line], None]
+
+
+_when = itemgetter(0)
+
+
+class Readable(Protocol):
+    """An open log."""
+
+    name: str
+
+    def read(self, size: int) -> bytes: ...
 
 
 def known(data: bytes) -> frozenset[str]:
@@ -27,129 +57,173 @@ class Replay:
     """Counts what logs hold.
 
     names: the jails to use; none are all that are enabled (a resting jail that is named works).
-    accounts: the accounts that exist. each: is given one JSON object for each matched line.
+    accounts: the accounts that exist; None if nobody can say, then all are unknown.
+    since, until: what is outside does not count (epoch). matched, unmatched: are told of lines.
     """
 
     def __init__(
-        self, config: Config, names: Iterable[str], accounts: frozenset[str],
-        each: Callable[[dict[str, Any]], None] | None = None,
+        self, config: Config, names: Iterable[str] = (), accounts: frozenset[str] | None = None, *,
+        since: float = -inf, until: float = inf,
+        matched: Matched | None = None, unmatched: Unmatched | None = None,
     ) -> None:  # fmt: skip
         chosen = [r for r in config.every_rule() if r.name in names] if names else config.rules
-        self._accounts = accounts | {user.partition("@")[0] for user in accounts}
-        self._each = each
-        self._engine = Engine(chosen)
+        self.accounts = accounts
+        self._accounts = {user.partition("@")[0] for user in accounts or ()} | (accounts or set())
+        self._since, self._until = since, until
+        self._matched, self._unmatched = matched, unmatched
+        self._engine = Engine(chosen, breaker=config.breaker)
         self._filters = config.filter_sets(chosen)
-        self._jails: dict[tuple[str, str], list[JailRules]] = {}
-        for rules in chosen:
-            self._jails.setdefault((rules.source, rules.filter), []).append(rules)
+        self._odd: list[tuple[str, Line]] = []
+        for source, filters in self._filters.items():
+            filters.on_unmatched = partial(self._note_odd, source)
+        self._seen = Seen(rules.ipv6_prefix for rules in chosen)
+        self.jails = {
+            name: JailTally(jail, self._seen) for name, jail in self._engine.jails.items()
+        }
+        self._listeners: dict[tuple[str, str], list[tuple[bool, JailTally]]] = {}
         self._now = time.time()
-        self._at: float | None = None
-        self._log = ""
+        self._deadline = inf
+        self._openings: list[Opening] = []
+        # The line that was looked at last, and whether a jail has counted it.
+        self._line: tuple[int, str] = (0, "")
+        self._counted = False
+        self.logs: list[str] = []
         self.lines = 0
         self.matched_lines = 0
-        self.matched = {rules.name: 0 for rules in chosen}
-        self.bans: dict[str, list[dict[str, Any]]] = {rules.name: [] for rules in chosen}
+        self.unmatched_lines = 0
 
-    def read(self, stream: IO[bytes], log: str) -> None:
-        """One log from its start to its end; a last line without LF counts too."""
-        self._log, number, rest = log, 1, b""
-        while chunk := stream.read(_CHUNK):
-            end = chunk.rfind(b"\n") + 1
-            if not end:
-                rest += chunk
+    def read(self, logs: Sequence[Readable]) -> None:
+        """Logs from start to end; a last line without LF counts too."""
+        self.logs = [log.name for log in logs]
+        every = [self._entries(log) for log in logs]
+        since, until = self._since, self._until
+        for at, log, source, found in every[0] if len(every) == 1 else merge(*every, key=_when):
+            if at > until:
                 continue
-            number = self._block(rest + chunk[:end], number)
-            rest = chunk[end:]
-        if rest:
-            number = self._block(rest, number)
-        self.lines += number - 1
-
-    def _block(self, block: bytes, number: int) -> int:
-        """Whole lines; returns the number of the line after them."""
-        seen: set[int] = set()
-        for source, filters in self._filters.items():
-            for failure in filters.failures(block, self._now, number):
-                if self._failure(source, failure):
-                    seen.add(failure.number)
-        self.matched_lines += len(seen)
-        return number + block.count(b"\n") + (not block.endswith(b"\n"))
-
-    def _failure(self, source: str, failure: Failure) -> bool:
-        """Counts one failure; whether any jail counts it."""
-        counts = False
-        for rules in self._jails[source, failure.rule.partition("/")[0]]:
-            if not rules.unknown_accounts or self._unknown(failure.user):
-                counts = True
-                self.matched[rules.name] += 1
-                if self._each is not None:
-                    self._each(_match(rules.name, failure))
-        at = self._at if failure.at is None else failure.at
-        if at is None:
-            at = self._now
-        self._at = at
-        self._engine.expire(at)
-        for decision in self._engine.observe(source, failure, at, at):
-            if isinstance(decision, Question):
-                answer = self._engine.answer(decision, not self._unknown(decision.user), at)
-                if answer is not None:
-                    self._ban(answer, failure)
+            if isinstance(found, Sign):  # an earlier one tells who is known, and what goes on
+                self._decided(self._engine.sign(found, at, at), found.number, log)
+            elif at < since:
+                continue
+            elif isinstance(found, Failure):
+                self._failure(at, log, source, found)
             else:
-                self._ban(decision, failure)
-        return counts
+                self.unmatched_lines += 1
+                if self._unmatched is not None:
+                    self._unmatched(log, source, found)
 
-    def _unknown(self, user: str | None) -> bool:
-        return user is not None and user.strip().lower() not in self._accounts
+    def _entries(self, log: Readable) -> Iterator[Entry]:
+        """What is found in a log, in its order."""
+        at, name, number = self._now, log.name, 1
+        for block in _blocks(log):
+            for source, found in self._found(block, number):
+                if found.at is not None:
+                    at = found.at
+                yield at, name, source, found
+            lines = block.count(b"\n") + (not block.endswith(b"\n"))
+            number += lines
+            self.lines += lines
+            for jail in self.jails.values():
+                jail.trim()
 
-    def _ban(self, ban: Ban, failure: Failure) -> None:
-        self.bans[ban.jail].append({
-            "address": ban.subject,
-            "at": iso(ban.since),
-            "until": iso(ban.until),
-            "line": failure.number,
-            "failures": ban.failures,
-            "user": ban.user,
-            "log": self._log,
-        })  # fmt: skip
+    def _found(self, block: bytes, number: int) -> list[tuple[str, Found]]:
+        """What all sources find in whole lines, the first of which has this number."""
+        found: list[tuple[str, Found]] = [
+            (source, one)
+            for source, filters in self._filters.items()
+            for one in filters.read(block, self._now, number)
+        ]
+        if self._odd:
+            # Lines of one server look odd to another one's filters, if both write into one log.
+            odd = {line.number: (source, line) for source, line in self._odd if self._is_odd(line)}
+            found += odd.values()
+            self._odd.clear()
+        elif len(self._filters) == 1:
+            return found
+        found.sort(key=lambda one: one[1].number)
+        return found
 
-    def document(self, seconds: float) -> dict[str, Any]:
-        """What was found, as `mailbanned test --json` prints it."""
-        return {
-            "version": 1,
-            "lines": self.lines,
-            "matched": self.matched_lines,
-            "seconds": round(seconds, 6),
-            "jails": [
-                {"name": name, "matched": count, "bans": self.bans[name]}
-                for name, count in self.matched.items()
-            ],
-        }
+    def _is_odd(self, line: Line) -> bool:
+        every = (one for filters in self._filters.values() for one in filters.filters)
+        return not any(one.match(line) for one in every)
+
+    def _note_odd(self, source: str, line: Line) -> None:
+        self._odd.append((source, line))
+
+    def _failure(self, at: float, log: str, source: str, failure: Failure) -> None:
+        """Counts one failure."""
+        engine, user = self._engine, failure.user
+        if at >= self._deadline:
+            for unban in engine.expire(at):
+                self.jails[unban.jail].unban(unban)
+            self._deadline = engine.ledger.deadline() or inf
+        number = failure.number
+        if self._line != (number, log):
+            self._line, self._counted = (number, log), False
+            self._seen.add(failure.address)
+        unknown = user is not None and user.strip().lower() not in self._accounts
+        for strict, tally in self._listeners.get((source, failure.rule)) or self._listening(
+            source, failure.rule
+        ):
+            if unknown or not strict:
+                if not self._counted:
+                    self._counted = True
+                    self.matched_lines += 1
+                tally.failure(failure)
+                if self._matched is not None:
+                    self._matched(log, tally.name, failure)
+        if decisions := engine.observe(source, failure, at, at):
+            self._decided(decisions, number, log, unknown)
+
+    def _decided(
+        self, decisions: list[Decision], number: int, log: str, unknown: bool = False
+    ) -> None:
+        for decision in decisions:
+            match decision:
+                case Ban():
+                    self._banned(decision, number, log)
+                case Unban():
+                    self.jails[decision.jail].unban(decision)
+                case Question():
+                    answer = self._engine.answer(decision, not unknown, decision.at)
+                    if answer is not None:
+                        self._banned(answer, number, log)
+                case Opening(new=True):
+                    self._openings.append(decision)
+
+    def _banned(self, ban: Ban, number: int, log: str) -> None:
+        self.jails[ban.jail].ban(ban, number, log)
+        self._deadline = min(self._deadline, ban.until or inf)
+
+    def _listening(self, source: str, rule: str) -> list[tuple[bool, JailTally]]:
+        """The jails that count what this rule finds in this source; whether they are strict."""
+        of = source, rule.partition("/")[0]
+        found = self._listeners[source, rule] = [
+            (tally.rules.unknown_accounts, tally)
+            for tally in self.jails.values()
+            if (tally.rules.source, tally.rules.filter) == of
+        ]
+        return found
+
+    def outages(self) -> list[Opening]:
+        """The outages of the login backend, from the first to the last sign of each."""
+        found: dict[float, Opening] = {}
+        for opening in self._openings:
+            state = self._engine.breaker.state(opening.since)
+            if state.open and state.since is not None and state.until is not None:
+                opening = Opening(state.since, state.until, state.reason)
+            if opening.until > self._since:
+                found[opening.since] = opening
+        return list(found.values())
 
 
-def _match(jail: str, failure: Failure) -> dict[str, Any]:
-    return {
-        "line": failure.number,
-        "jail": jail,
-        "address": str(failure.address),
-        "user": failure.user,
-        "at": iso(failure.at),
-        "rule": failure.rule,
-    }
-
-
-def text(document: dict[str, Any]) -> str:
-    """The result for people; it ends with the sentence that fail2ban-regex ends with."""
-    out = []
-    for jail in document["jails"]:
-        out.append(f"{jail['name']}: {jail['matched']} matched, {len(jail['bans'])} bans")
-        for ban in jail["bans"]:
-            until = ban["until"] or "for ever"
-            user = f" as {ban['user']!r}" if ban["user"] else ""
-            out.append(
-                f"  {ban['at']}  Ban {plain(Subject(ban['address']))} until {until} "
-                f"(line {ban['line']} of {ban['log']}, {ban['failures']} failures{user})"
-            )
-    lines, matched, seconds = document["lines"], document["matched"], document["seconds"]
-    speed = f"{lines / seconds:,.0f} lines/s" if seconds else ""
-    out += ["", f"Lines: {lines} lines, 0 ignored, {matched} matched, {lines - matched} missed"]
-    out.append(f"[processed in {seconds:.2f} sec, {speed}]")
-    return "\n".join(out)
+def _blocks(log: Readable) -> Iterator[bytes]:
+    """A log in pieces of whole lines."""
+    rest = b""
+    while chunk := log.read(_CHUNK):
+        data = rest + chunk
+        end = whole(data)
+        if end:
+            yield data[:end]
+        rest = data[end:][:_LONGEST]
+    if rest:
+        yield rest

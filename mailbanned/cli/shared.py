@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,10 +66,13 @@ def load(path: Path) -> Config:
 
 
 def config_fault(error: ConfigError) -> Fault:
-    """All problems of a configuration, one a line."""
-    lines = "\n  ".join(str(problem) for problem in error.problems)
+    """All problems of a configuration, one a line; what shows the place stands below, indented."""
+    lines = []
+    for problem in error.problems:
+        lines.append(f"  {shown(str(problem))}")
+        lines += [f"      {shown(line)}" for line in problem.shown.split("\n") if line]
     count = len(error.problems)
-    text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n  {lines}"
+    text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n" + "\n".join(lines)
     return Fault(text, BAD_CONFIG)
 
 
@@ -102,8 +106,29 @@ def ask(options: Options, command: str, arguments: dict[str, Any] | None = None)
 
 def print_json(document: Any) -> None:
     """A document on stdout: indented for people, in one line for programs."""
-    indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(document, indent=indent, ensure_ascii=False))
+    click.echo(json_text(document, indent=2 if sys.stdout.isatty() else None))
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """A document as JSON. What does not print is escaped: some of it would steer a terminal."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def print_text(text: str) -> None:
+    """Text for people on stdout; colours only on a terminal, unless $NO_COLOR is set."""
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def shown(text: str) -> str:
+    """Text from outside as a terminal may see it: with what does not print escaped."""
+    if text.isprintable():
+        return text
+    from mailbanned.log import printable
+
+    return printable(text)
 
 
 def span(seconds: float | None) -> str:
@@ -116,3 +141,22 @@ def span(seconds: float | None) -> str:
             parts.append(f"{left // size}{unit}")
             left %= size
     return "".join(parts[:2]) or "0s"
+
+
+def moment(text: str, option: str, now: float) -> float:
+    """A point in time (epoch) as people type it: an ISO date or time (this host's zone unless it
+    names one), or a duration like "2d": so long ago.
+    """
+    from mailbanned.config.units import duration
+
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        if not text.strip().isdecimal():  # 2026 is a year to people, not a number of seconds
+            return now - duration(text)
+    except ValueError:
+        pass
+    sentence = "is no time; write 2026-05-01, 2026-05-01T06:43 or, for two days ago, 2d"
+    raise click.UsageError(f"{option}: {text!r} {sentence}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from mailbanned.cli.shared import Options, ask, json_option, print_json, span
+from mailbanned.cli.shared import Options, ask, json_option, print_json, shown, span
 
 
 @click.command()
@@ -38,18 +39,16 @@ def plain(document: dict[str, Any]) -> str:
          f"{firewall['bans_in_force']} bans in force, {firewall['pending']} pending"),
         ("Accounts", f"{accounts['backend']} {accounts['state']}, {accounts['lookups']} lookups, "
          f"{accounts['failures']} failed"),
-        *(
-            (f"Source {s['name']}", f"{s['state']}, {s['lines']} lines, last {s['last_line_at']}, "
-             f"{' '.join(s['paths'])}")
-            for s in document["sources"]
-        ),
+        *((f"Source {source['name']}", _source(source)) for source in document["sources"]),
+        ("Unmatched", _unmatched(document["sources"])),
+        ("Breaker", _breaker(document["breaker"])),
         ("Reaction", _reaction(document["reaction_ms"])),
         ("Currently banned", str(sum(jail["banned_now"] for jail in document["jails"]))),
         ("Total banned", str(sum(jail["banned_total"] for jail in document["jails"]))),
         ("Number of jail", str(len(names))),
         ("Jail list", ", ".join(names)),
     ]  # fmt: skip
-    lines = [f"|- {label}:\t{text}" for label, text in rows]
+    lines = [f"|- {label}:\t{shown(text)}" for label, text in rows]
     lines[-1] = "`" + lines[-1][1:]
     return "\n".join(["Status", *lines])
 
@@ -69,6 +68,26 @@ def plain_jail(jail: dict[str, Any], document: dict[str, Any]) -> str:
         f"   |- Total banned:\t{jail['banned_total']}",
         f"   `- Banned IP list:\t{' '.join(addresses)}",
     ])  # fmt: skip
+
+
+def _source(source: dict[str, Any]) -> str:
+    last, paths = source["last_line_at"] or "-", " ".join(source["paths"]) or "-"
+    return f"{source['state']}, {source['lines']} lines, last {last}, {paths}"
+
+
+def _unmatched(sources: Sequence[dict[str, Any]]) -> str:
+    """How many lines look like failures, but fit no pattern, where there are any."""
+    counts = ((one["name"], one.get("unmatched", {"count": 0})["count"]) for one in sources)
+    return ", ".join(f"{name} {count}" for name, count in counts if count) or "0"
+
+
+def _breaker(breaker: dict[str, Any]) -> str:
+    if not breaker["enabled"]:
+        return "off"
+    if breaker["open"]:
+        return f"open since {breaker['since']} ({breaker['reason']}): failed logins do not count"
+    seen, suspended = breaker["openings_total"], breaker["suspended_total"]
+    return f"closed, {seen} outages seen, {suspended} failures not counted"
 
 
 def _reaction(reaction: dict[str, Any]) -> str:

@@ -6,59 +6,165 @@ account counts as unknown, so the strict jails show the most they could ban.
 
 from __future__ import annotations
 
-import gzip
-import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
-from typing import IO, Any, cast
+from shutil import get_terminal_size
+from signal import SIG_DFL, SIGPIPE, signal
+from typing import TYPE_CHECKING
 
 import click
 
-from mailbanned.cli.shared import Fault, Options, json_option, load, print_json
+from mailbanned.cli.shared import (
+    Fault,
+    Options,
+    json_option,
+    json_text,
+    load,
+    moment,
+    print_json,
+    print_text,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from mailbanned.cli.replay import Replay, Unmatched
+    from mailbanned.config import Config
+    from mailbanned.model import Failure, Line
+
+# So many bans of each jail are shown on a terminal, where all jails are to be seen.
+_LAST = 8
 
 
 @click.command()
-@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
-@click.option("--jail", "names", multiple=True, help="Only this jail (may be given again).")
-@click.option("--matches", is_flag=True, help="One JSON object for each matched line.")
-@click.option("--known-users", type=click.Path(path_type=Path, dir_okay=False),
-              help="A file with one existing account a line, instead of the database.")  # fmt: skip
+@click.argument("logs", nargs=-1, metavar="LOG...")
+@click.option("--jail", "names", metavar="NAME", multiple=True, help="Only this jail; repeatable.")
+@click.option(
+    "--since", metavar="TIME", help="Count nothing before 2026-05-01T06:00, say; 2d: two days ago."
+)
+@click.option("--until", metavar="TIME", help="Count nothing after, in the same forms.")
+@click.option(
+    "--known-users",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The accounts that exist, one a line, in place of the database.",
+)
+@click.option("--matches", is_flag=True, help="Print one JSON object for each matched line.")
+@click.option(
+    "--unmatched", is_flag=True, help="Print the lines that look like failures but fit no pattern."
+)
+@click.option(
+    "--explain",
+    metavar="LINE",
+    help="Instead of reading LOG: tell step by step what becomes of LINE; - is standard input.",
+)
 @json_option
 @click.pass_obj
 def test(
-    options: Options, logs: tuple[str, ...], names: tuple[str, ...], matches: bool,
-    known_users: Path | None, as_json: bool,
+    options: Options, logs: tuple[str, ...], names: tuple[str, ...], since: str | None,
+    until: str | None, known_users: Path | None, matches: bool, unmatched: bool,
+    explain: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show what in old logs matches, and who would have been banned when."""
-    from mailbanned.cli.replay import Replay, known, text
+    """Show what old logs hold for the jails: what matches, who would have been banned when.
 
+    LOG may be packed with gzip; - is standard input. Nothing is touched, and nobody is asked: no
+    daemon, no firewall, no database.
+    """
+    if bool(logs) == (explain is not None):
+        raise click.UsageError("name a LOG to read (- is standard input), or --explain a line")
+    if matches and unmatched:
+        raise click.UsageError("--matches and --unmatched do not go together; give one of them")
+    now = time.time()
+    begin = moment(since, "--since", now) if since is not None else -inf
+    end = moment(until, "--until", now) if until is not None else inf
+    if begin >= end:
+        raise click.UsageError("--since is not before --until")
     config = load(options.file())
-    unknown = [name for name in names if name not in config.file.jails]
-    if unknown:
-        listed = ", ".join(config.file.jails)
-        raise Fault(f"there is no jail {unknown[0]!r}; known are {listed}")
-    accounts = known(_read(known_users)) if known_users else frozenset()
-    replay = Replay(config, names, accounts, print_match if matches else None)
-    began = time.perf_counter()
-    for name in logs:
-        with _opened(name) as stream:
-            replay.read(stream, name)
-    seconds = time.perf_counter() - began
-    if matches:
+    _check(config, names)
+    if explain is not None:
+        _explain(config, names, explain, as_json)
         return
-    document = replay.document(seconds)
+    from mailbanned.cli.replay import Replay, known
+
+    accounts = known(_read(known_users)) if known_users else None
+    replay = Replay(
+        config, names, accounts, since=begin, until=end,
+        matched=_print_match if matches else None,
+        unmatched=_printer(as_json, len(logs) > 1) if unmatched else None,
+    )  # fmt: skip
+    seconds = _run(replay, logs, bar=not (matches or unmatched) or not sys.stdout.isatty())
+    if not (matches or unmatched):
+        _print(replay, seconds, as_json)
+
+
+def _check(config: Config, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in config.file.jails:
+            listed = ", ".join(config.file.jails)
+            raise Fault(f"there is no jail {name!r}; known are {listed}")
+
+
+def _run(replay: Replay, logs: Sequence[str], *, bar: bool) -> float:
+    """Reads the logs; returns how long it took (s)."""
+    from mailbanned.cli.logs import opened
+
+    signal(SIGPIPE, SIG_DFL)  # whoever reads what we print has seen enough: `... | head`
+    with opened(logs, bar=bar) as streams:
+        began = time.perf_counter()
+        replay.read(streams)
+        return time.perf_counter() - began
+
+
+def _print(replay: Replay, seconds: float, as_json: bool) -> None:
+    from mailbanned.cli.report import text
+    from mailbanned.cli.tallies import document
+
+    found = document(replay, seconds)
     if as_json:
-        print_json(document)
+        print_json(found)
+        return
+    if not sys.stdout.isatty():
+        print_text(text(found))
+        return
+    width, _ = get_terminal_size()
+    print_text(text(found, _LAST if len(replay.jails) > 1 else None, max(80, width)))
+
+
+def _explain(config: Config, names: Sequence[str], line: str, as_json: bool) -> None:
+    from mailbanned.cli.explain import explanation
+    from mailbanned.cli.explained import text
+
+    raw = sys.stdin.buffer.read() if line == "-" else line.encode("utf-8", "surrogateescape")
+    found = explanation(config, names, raw)
+    if as_json:
+        print_json(found)
     else:
-        click.echo(text(document))
+        print_text(text(found))
 
 
-def print_match(match: dict[str, Any]) -> None:
+def _print_match(log: str, jail: str, failure: Failure) -> None:
     """One JSON line; through a buffer, since there may be a million of them."""
-    sys.stdout.write(json.dumps(match, ensure_ascii=False) + "\n")
+    from mailbanned.cli.tallies import match_document
+
+    sys.stdout.write(json_text(match_document(log, jail, failure)) + "\n")
+
+
+def _printer(as_json: bool, several: bool) -> Unmatched:
+    """Prints unmatched lines as JSON, or as `grep -n` prints them, with what is not printable
+    escaped; with the log's name if there are several."""
+    from mailbanned.cli.tallies import unmatched_document
+
+    def show(log: str, source: str, line: Line) -> None:
+        if as_json:
+            text = json_text(unmatched_document(log, source, line))
+        else:
+            where = f"{log}:" if several else ""
+            text = f"{where}{line.number}: {shown(line.text.decode('utf-8', 'replace'))}"
+        sys.stdout.write(text + "\n")
+
+    return show
 
 
 def _read(path: Path) -> bytes:
@@ -66,17 +172,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Fault(f"{path}: cannot be read ({error.strerror})") from None
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    """A log as bytes; "-" is standard input, gzip is unpacked."""
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with Path(name).open("rb") as stream:
-            packed = stream.peek(2)[:2] == b"\x1f\x8b"
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if packed else stream
-    except (OSError, EOFError) as error:
-        raise Fault(f"{name}: cannot be read ({error})") from None

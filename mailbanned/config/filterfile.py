@@ -7,6 +7,7 @@ shipped ones of the same name.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,18 +18,22 @@ from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
 Loaded = tuple[Filter | None, list[Problem]]
 
 
+Kind = Literal["failure", "known", "success", "outage"]
+
+
 class PatternTable(Strict):
     name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
-    literal: str
     match: str
-    unless: str | None = None
+    literal: str = ""
+    kind: Kind = "failure"
     summary: bool = False
 
 
 class HitTable(Strict):
     line: str
-    address: str
+    address: str | None = None
     user: str | None = None
+    kind: Kind = "failure"
 
 
 class MissTable(Strict):
@@ -39,6 +44,8 @@ class MissTable(Strict):
 class FilterFile(Strict):
     description: str
     tag: str
+    outage: bool = False
+    suspects: list[Annotated[str, Field(min_length=4)]] = Field(default_factory=list)
     patterns: list[PatternTable] = Field(min_length=1)
     hits: list[HitTable] = Field(min_length=1)
     misses: list[MissTable] = Field(default_factory=list)
@@ -74,8 +81,8 @@ def _read(name: str, path: Path) -> Loaded:
     for p in table.patterns:
         try:
             patterns.append(
-                Pattern(name, p.name, literal=p.literal, match=p.match, tag=table.tag,
-                        unless=p.unless, summary=p.summary)
+                Pattern(name, p.name, match=p.match, tag=table.tag, literal=p.literal,
+                        kind=p.kind, summary=p.summary)
             )  # fmt: skip
         except PatternError as error:
             found.append(
@@ -83,10 +90,16 @@ def _read(name: str, path: Path) -> Loaded:
                     str(path), f"patterns.{p.name}", str(error), "mend the pattern (RE2 syntax)"
                 )
             )
+    for number, hit in enumerate(table.hits):
+        if hit.address is None and hit.kind in ("failure", "success"):
+            found.append(Problem(str(path), f"hits.{number}.address", "is missing", "add it"))
     if found:
         return None, found
-    hits = [Sample(h.line.encode(), True, h.address, h.user) for h in table.hits]
-    misses = [Sample(m.line.encode(), False) for m in table.misses]
-    loaded = Filter(name, tuple(patterns), table.description, (*hits, *misses))
+    hits = [Sample(h.line.encode(), h.kind, h.address, h.user) for h in table.hits]
+    misses = [Sample(m.line.encode(), "") for m in table.misses]
+    suspects = tuple(text.encode() for text in table.suspects)
+    samples = (*hits, *misses)
+    loaded = Filter(name, tuple(patterns), table.description, samples, suspects, table.outage)
     remedy = "mend the pattern, or the sample if it is wrong"
-    return loaded, [Problem(str(path), "samples", text, remedy) for text in problems(loaded)]
+    wrong = problems(loaded)
+    return loaded, [Problem(str(path), "samples", one.text, remedy, one.shown) for one in wrong]

@@ -5,6 +5,7 @@ A later value wins, table by table; lists are values and are replaced as a whole
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def load(path: Path) -> Config:
     problems += wrong + _crossed(jails, _tables(merged, "sources"), str(path))
     if file is None or problems:
         raise ConfigError([_placed(problem, str(path), origins) for problem in problems])
-    rules = tuple(_rules(n, j, file) for n, j in file.jails.items() if j.enabled)
-    resting = tuple(_rules(n, j, file) for n, j in file.jails.items() if not j.enabled)
+    every = {name: _rules(name, jail, file, filters) for name, jail in file.jails.items()}
+    rules = tuple(every[name] for name, jail in file.jails.items() if jail.enabled)
+    resting = tuple(every[name] for name, jail in file.jails.items() if not jail.enabled)
     return Config(path, file, rules, resting, filters, tuple(_hints(file)))
 
 
@@ -81,7 +83,7 @@ def _placed(problem: Problem, main: str, origins: dict[Keys, str]) -> Problem:
     key = problem.key
     while key and key not in known:
         key = key.rpartition(".")[0]
-    return Problem(known.get(key, problem.file), problem.key, problem.what, problem.remedy)
+    return replace(problem, file=known.get(key, problem.file))
 
 
 def _tables(merged: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -129,7 +131,7 @@ def _crossed(
     return found
 
 
-def _rules(name: str, jail: JailTable, file: File) -> JailRules:
+def _rules(name: str, jail: JailTable, file: File, filters: dict[str, Filter]) -> JailRules:
     """The jail's own options, those of [defaults] where it is silent."""
     given, defaults = jail.model_fields_set, file.defaults
 
@@ -147,6 +149,8 @@ def _rules(name: str, jail: JailTable, file: File) -> JailRules:
         ipv6_prefix=option("ipv6_prefix"),
         ignore=option("ignore"),
         ignore_own=option("ignore_own_addresses"),
+        passdb=option("passdb"),
+        outage=filters[jail.filter].outage,
     )
 
 

@@ -5,12 +5,13 @@ Type, default, limits and the text of the documentation stand in the field, and 
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mailbanned.config.problems import Strict
 from mailbanned.config.units import BanTime, Duration, Name, Networks, zone
@@ -18,6 +19,9 @@ from mailbanned.config.values import account_query
 from mailbanned.control import DEFAULT_SOCKET
 from mailbanned.firewall import BACKENDS
 from mailbanned.model import Network
+
+#: A unit's name, or a match: a field as journald knows them, and the value that it has.
+_ENTRY = re.compile(r"[A-Za-z0-9:_.\\@-]+|_?[A-Z][A-Z0-9_]{0,62}=[^\0\n]+")
 
 _LOCAL: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
@@ -38,6 +42,16 @@ def _backend(name: Any) -> str:
     return name
 
 
+def _entries(journal: list[str]) -> list[str]:
+    wrong = [entry for entry in journal if not _ENTRY.fullmatch(entry)]
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]!r} is neither a unit nor a match; write it like 'sshd.service' or "
+            "'SYSLOG_IDENTIFIER=dovecot'"
+        )
+    return journal
+
+
 FilePath = Annotated[Path, BeforeValidator(_file_path)]
 
 
@@ -53,6 +67,11 @@ class Counting(Strict):
     )
     ipv6_prefix: int = _option(
         64, "the length of the prefix by which IPv6 is counted and banned", ge=32, le=128
+    )
+    passdb: str = _option(
+        "",
+        "if Dovecot asks several passdbs: the name of the last one, as its lines show it "
+        '(`"sql"`, say); what the others say does not count',
     )
 
 
@@ -71,6 +90,7 @@ class JailTable(Strict):
     ignore: Networks | None = _option(None, "instead of the list in `[defaults]`")
     ignore_own_addresses: bool | None = _option(None, "instead of the one in `[defaults]`")
     ipv6_prefix: int | None = _option(None, "instead of the one in `[defaults]`", ge=32, le=128)
+    passdb: str | None = _option(None, "instead of the one in `[defaults]`")
 
 
 class SourceTable(Strict):
@@ -79,9 +99,11 @@ class SourceTable(Strict):
     path: str | None = _option(
         None, "a log file, or a pattern with `*`: every match is followed, later ones too"
     )
-    journal: list[str] | None = _option(
-        None, "systemd units whose journal is followed; only what root wrote counts", min_length=1
-    )
+    journal: Annotated[list[str], AfterValidator(_entries)] | None = _option(
+        None, "systemd units whose journal is followed, or matches such as "
+        '`"SYSLOG_IDENTIFIER=dovecot"`; only what root and system users wrote counts, of sshd only '
+        "what root did", min_length=1,
+    )  # fmt: skip
     timezone: Annotated[ZoneInfo, BeforeValidator(zone)] | None = _option(
         None, "the zone of time stamps that carry none; without it, the zone of this host"
     )
@@ -157,6 +179,19 @@ class AccountsTable(Strict):
         return account_query(self.backend, self.query)
 
 
+class BreakerTable(Strict):
+    """[breaker]: while the login backend is down, failed logins say nothing about anybody."""
+
+    enabled: bool = _option(
+        True, "`false`: failed logins always count, even while the servers log an outage"
+    )
+    hold: Duration = _option(60.0, "an outage is over so long after its last sign")
+    clients: int = _option(
+        3, "so many addresses that had logged in before, failing within `hold`, are an outage",
+        ge=2, le=1000,
+    )  # fmt: skip
+
+
 class LogTable(Strict):
     """[log]: the daemon's own log, on stderr."""
 
@@ -176,6 +211,7 @@ class File(Strict):
     store: StoreTable = StoreTable()
     control: ControlTable = ControlTable()
     accounts: AccountsTable = AccountsTable()
+    breaker: BreakerTable = BreakerTable()
     log: LogTable = LogTable()
     sources: dict[Name, SourceTable] = Field(default_factory=dict)
     jails: dict[Name, JailTable] = Field(default_factory=dict)

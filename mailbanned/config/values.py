@@ -6,14 +6,14 @@ of its own (apart.py) and never loads that library, which would cost it 12 MB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mailbanned
 from mailbanned.filters import Filter, FilterSet, Stamps
-from mailbanned.jails import JailRules
+from mailbanned.jails import BreakerRules, JailRules
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import File
@@ -30,12 +30,13 @@ _SQLITE_QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error of a configuration: `file: key: what; remedy`."""
+    """One error of a configuration: `file: key: what; remedy`. shown: lines that show the place."""
 
     file: str
     key: str
     what: str
     remedy: str
+    shown: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key}: {self.what}; {self.remedy}"
@@ -75,18 +76,31 @@ class Config:
     filters: dict[str, Filter]
     hints: tuple[str, ...] = ()
 
+    @property
+    def breaker(self) -> BreakerRules:
+        """When failures of logins do not count."""
+        table = self.file.breaker
+        return BreakerRules(table.enabled, table.hold, table.clients)
+
     def every_rule(self) -> tuple[JailRules, ...]:
         """The rules of all jails, the disabled ones too."""
         return (*self.rules, *self.resting)
 
-    def filter_sets(self, rules: Iterable[JailRules]) -> dict[str, FilterSet]:
-        """For each source that one of the jails listens to, the filters that look at its lines."""
+    def filter_sets(
+        self, rules: Iterable[JailRules], before: Mapping[str, FilterSet] = {}
+    ) -> dict[str, FilterSet]:
+        """For each source that one of the jails listens to, the filters that look at its lines.
+
+        before: the sets of the configuration until now, whose tallies go on.
+        """
         wanted: dict[str, dict[str, None]] = {}
         for one in rules:
             wanted.setdefault(one.source, {})[one.filter] = None
         return {
             source: FilterSet(
-                [self.filters[name] for name in names], Stamps(self.file.sources[source].timezone)
+                [self.filters[name] for name in names],
+                Stamps(self.file.sources[source].timezone),
+                before[source].tally if source in before else None,
             )
             for source, names in wanted.items()
         }

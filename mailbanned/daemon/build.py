@@ -20,21 +20,28 @@ from mailbanned.config import Config
 from mailbanned.config.values import account_query
 from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall
-from mailbanned.sources import FileSource, JournalSource, Source, Watcher
+from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import AccountsTable, FirewallTable
 
 
 def source(
-    name: str, config: Config, clock: Clock, watcher: Watcher, marks: Mapping[str, str]
+    name: str,
+    config: Config,
+    clock: Clock,
+    readers: tuple[Watcher, Journalctl],
+    marks: Mapping[str, str],
 ) -> Source:
-    """The source of a [sources.NAME] table, to resume at `marks`."""
+    """The source of a [sources.NAME] table, to resume at `marks`. readers: the daemon's own."""
+    watcher, journalctl = readers
     table = config.file.sources[name]
     findtime = max(rules.findtime for rules in config.rules if rules.source == name)
     since = clock.now() - findtime
     if table.journal is not None:
-        return JournalSource(name, table.journal, clock=clock, mark=marks, since=since)
+        return JournalSource(
+            name, table.journal, clock=clock, journalctl=journalctl, marks=marks, since=since
+        )
     too_old = _older_than(since, Stamps(table.timezone), clock)
     assert table.path is not None  # the schema lets exactly one of the two through
     return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)

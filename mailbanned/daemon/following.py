@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
@@ -10,7 +11,7 @@ from mailbanned.config import Config
 from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
 from mailbanned.daemon.saver import Saver
-from mailbanned.sources import Source, Watcher
+from mailbanned.sources import Journalctl, Source, Watcher
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import SourceTable
@@ -30,7 +31,8 @@ class Following:
         self.sources: dict[str, Source] = {}
         self._tasks = tasks
         self._clock = clock
-        self._watcher = watcher
+        self._readers = (watcher, Journalctl(clock))
+        tasks.create_task(self._readers[1].run())
         self._core = core
         self._saver = saver
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -44,16 +46,15 @@ class Following:
         for name in stopped:
             await self._stop(name)
         # What the stopped ones had read is counted before anything is read again at its marks.
-        await self._core.settled()
-        for name in stopped:
-            self._retire(name)
+        await self._core.intake.settled(stopped)
+        self._retire(stopped)
         for name, table in wanted.items():
             if name not in self._running:
-                source = build.source(name, config, self._clock, self._watcher, self._marks(name))
+                source = build.source(name, config, self._clock, self._readers, self._marks(name))
                 self.sources[name] = source
                 self._made_from[name] = table
                 self._running[name] = self._tasks.create_task(
-                    source.run(self._core.take), name=name
+                    source.run(self._core.intake.take), name=name
                 )
         self.sources = {name: self.sources[name] for name in wanted}
 
@@ -63,18 +64,27 @@ class Following:
         task.cancel()
         await asyncio.wait([task])
 
-    def _retire(self, name: str) -> None:
-        """Keeps a stopped source's marks: its files may come back, here or under another name."""
-        marks = self._saver.marks.get(name)
-        if marks:
-            self._saver.read(f"{name} of {self._made_from[name].path}", marks)
-            self._saver.read(name, {})
+    def _retire(self, names: Collection[str]) -> None:
+        """Keeps the marks of stopped sources: their logs may come back, here or elsewhere."""
+        going = {name: self._saver.marks.get(name, {}) for name in names}
+        newest = {log for marks in going.values() for log in marks}
+        for key, marks in list(self._saver.marks.items()):
+            if key not in self._running and not newest.isdisjoint(marks):
+                kept = {log: mark for log, mark in marks.items() if log not in newest}
+                self._saver.read(key, kept)
+        for name, marks in going.items():
+            if marks:
+                table = self._made_from[name]
+                self._saver.read(f"{name} of {table.path or table.journal}", marks)
 
     def _marks(self, name: str) -> dict[str, str]:
         """Where a source resumes: at its own marks, and at those of sources that do not run.
 
-        A source takes only marks of files that its path leads to.
+        A source takes only marks of its own logs: of files that its path leads to, or of its
+        entries of the journal.
         """
-        resting = [m for key, m in self._saver.marks.items() if key not in self._running]
-        marks = {key: mark for m in resting for key, mark in m.items() if key != "journal"}
+        resting = [key for key in self._saver.marks if key not in self._running]
+        resting.sort(key=lambda key: key.startswith(f"{name} of "))
+        rows = [self._saver.marks[key] for key in resting]
+        marks = {log: mark for row in rows for log, mark in row.items()}
         return {**marks, **self._saver.marks.get(name, {})}

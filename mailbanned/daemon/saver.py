@@ -24,12 +24,12 @@ Windows = Mapping[tuple[str, Subject], tuple[float, ...]]
 class Saver:
     """Collects changes for a store.
 
-    windows: gives the windows that changed since it was last asked.
+    windows: gives the windows that changed since it was last asked, and that fit the marks.
     """
 
-    def __init__(self, store: Store, windows: Callable[[], Windows]) -> None:
+    def __init__(self, store: Store, windows: Callable[[], Windows] = dict) -> None:
         self._store = store
-        self._changed_windows = windows
+        self.windows = windows
         self._decisions: list[Ban | Unban] = []
         self._windows: dict[tuple[str, Subject], tuple[float, ...]] = {}
         self._marks: dict[str, Mapping[str, str]] = {}
@@ -42,9 +42,10 @@ class Saver:
         self._decisions.append(decision)
         self._urgent.set()
 
-    def read(self, source: str, marks: Mapping[str, str]) -> None:
-        """A source has been handled up to these marks."""
+    def read(self, source: str, marks: Mapping[str, str], windows: Windows | None = None) -> None:
+        """A source has been handled up to these marks, and that changed these windows."""
         self.marks[source] = self._marks[source] = marks
+        self._windows.update(windows or {})
 
     async def run(self) -> None:
         """Saves until cancelled; the caller saves once more after that."""
@@ -61,7 +62,7 @@ class Saver:
     async def save(self) -> None:
         """Saves what there is. A failing store is said once; its changes are kept for later."""
         self._urgent.clear()
-        self._windows.update(self._changed_windows())
+        self._windows.update(self.windows())
         changes = Changes(tuple(self._decisions), self._windows, self._marks)
         if not changes:
             return

@@ -54,12 +54,13 @@ class Daemon:
         self._started = self.loaded_at = self.clock.now()
         self.last_reload = status.Reload(True, self._started)
         self.own: tuple[Network, ...] = own_addresses()
-        self.engine = Engine(config.rules, self.own)
+        self.engine = Engine(config.rules, self.own, config.breaker)
         self.store: Store = SQLiteStore(config.file.store.path)
-        self.saver = Saver(self.store, self.engine.changed_windows)
+        self.saver = Saver(self.store)
         self.asker = Asker(build.accounts(config.file.accounts, self.clock))
         self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
         self.core.filters = config.filter_sets(config.rules)
+        self.saver.windows = self.core.changed_windows
         self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
         self._following: Following | None = None
@@ -95,7 +96,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 self._following = Following(tasks, self.clock, self.watcher, self.core, self.saver)
                 tasks.create_task(self.watcher.run())
-                tasks.create_task(self.core.count())
+                tasks.create_task(self.core.intake.run())
                 tasks.create_task(self.core.expire())
                 tasks.create_task(self.asker.run(self.core.answer))
                 tasks.create_task(self.saver.run())
@@ -172,7 +173,8 @@ class Daemon:
         before, self.config = self.config, config
         self.loaded_at = self.clock.now()
         self._configure_engine()
-        self.core.filters = config.filter_sets(config.rules)
+        self.engine.breaker.change(config.breaker)
+        self.core.filters = config.filter_sets(config.rules, self.core.filters)
         # Always, since the password file may have changed.
         await self.asker.exchange(build.accounts(config.file.accounts, self.clock))
         if config.file.firewall != before.file.firewall:

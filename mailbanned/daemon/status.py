@@ -12,8 +12,10 @@ from mailbanned.clock import iso
 from mailbanned.config import Config
 from mailbanned.daemon.core import Core
 from mailbanned.daemon.saver import Saver
+from mailbanned.filters import FilterSet, Tally
 from mailbanned.firewall import FirewallState
 from mailbanned.jails import JailRules
+from mailbanned.log import printable
 from mailbanned.model import Ban
 from mailbanned.sources import Source
 
@@ -64,8 +66,11 @@ def document(parts: Parts, now: float, started: float, jail: str | None = None) 
         },
         "firewall": _firewall(parts),
         "accounts": _accounts(parts),
-        "sources": [_source(source) for source in parts.sources.values()],
+        "sources": [
+            _source(source, parts.core.filters.get(name)) for name, source in parts.sources.items()
+        ],
         "jails": [one for one in _jails(parts, now) if jail in (None, one["name"])],
+        "breaker": _breaker(parts, now),
         "reaction_ms": parts.core.reaction.summary(),
         "store": {"path": str(parts.config.file.store.path), "error": parts.saver.error},
     }
@@ -97,7 +102,21 @@ def _accounts(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _breaker(parts: Parts, now: float) -> dict[str, Any]:
+    state = parts.core.engine.breaker.state(now)
+    return {
+        "enabled": parts.core.engine.breaker.rules.enabled,
+        "open": state.open,
+        "since": iso(state.since),
+        "until": iso(state.until),
+        "reason": state.reason,
+        "openings_total": state.openings_total,
+        "suspended_total": state.suspended_total,
+        "known_clients": state.known,
+    }
+
+
+def _source(source: Source, filters: FilterSet | None) -> dict[str, Any]:
     state = source.state()
     return {
         "name": state.name,
@@ -108,6 +127,28 @@ def _source(source: Source) -> dict[str, Any]:
         "lines": state.lines,
         "last_line_at": iso(state.last_line_at),
         "lag_bytes": state.lag_bytes,
+        **(_tally(filters.tally) if filters else {}),
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    """What the filters made of a source's lines."""
+    return {
+        "unmatched": {
+            "count": tally.unmatched,
+            "last_at": iso(tally.unmatched_at),
+            "line": printable(tally.unmatched_line.decode("utf-8", "replace")),
+        },
+        "stamps": {
+            "future": tally.future,
+            "past": tally.past,
+            "skew_s": None if tally.skew is None else round(tally.skew, 1),
+        },
+        "overlong": tally.overlong,
+        "patterns": [
+            {"rule": rule, "hits": hits.count, "last_at": iso(hits.last_at)}
+            for rule, hits in tally.patterns.items()
+        ],
     }
 
 
@@ -128,6 +169,7 @@ def _jails(parts: Parts, now: float) -> Iterable[dict[str, Any]]:
             "failures_now": jail.windows.failures(now) if jail else 0,
             "failures_total": jail.failures_total if jail else 0,
             "ignored_total": jail.ignored_total if jail else 0,
+            "suspended_total": jail.suspended_total if jail else 0,
             "banned_now": len(mine),
             "banned_total": before + (jail.banned_total if jail else 0),
             **_limits(jail.rules if jail else None),

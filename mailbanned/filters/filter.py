@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 
 from mailbanned.filters.pattern import Pattern
-from mailbanned.filters.prefix import split
-from mailbanned.filters.stamps import Stamps
-from mailbanned.model import Failure, Line
+from mailbanned.model import Failure, Line, Sign
 
 
 class FilterError(ValueError):
@@ -22,56 +19,38 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A raw log line and its right verdict: the address and user it reports, or no match."""
+    """A raw log line and its right verdict.
+
+    line: one line, or several where a container runtime has cut one up.
+    kind: what a pattern must say of it (see pattern.KINDS); "" if none may call it a failure.
+    address, user: what is reported then.
+    """
 
     line: bytes
-    matches: bool
-    address: str = ""
+    kind: str
+    address: str | None = None
     user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Patterns are tried in order; the first that fits reports the failure."""
+    """Patterns are tried in order; the first that fits decides what the line is.
+
+    suspects: texts that failures have. A line with one of them that fits no pattern is reported,
+        since a server may have changed its words.
+    outage: the failures come from a login backend and mean nothing while it is down.
+    """
 
     name: str
     patterns: tuple[Pattern, ...]
     description: str = ""
     samples: Sequence[Sample] = ()
+    suspects: tuple[bytes, ...] = ()
+    outage: bool = False
 
-    def match(self, line: Line) -> Failure | None:
-        """The failure that this line reports, or None."""
-        return first_match(self.patterns, line)
-
-
-def first_match(patterns: Sequence[Pattern], line: Line) -> Failure | None:
-    """The failure of the first pattern that fits the line, or None."""
-    for pattern in patterns:
-        found = pattern.find(line.text)
-        if found is not None:
-            address, user = found
-            return Failure(line.number, line.at, address, user, pattern.rule, pattern.summary)
-    return None
-
-
-def problems(filter_: Filter) -> list[str]:
-    """What the filter's own samples say against it, one sentence each; empty if all is well."""
-    stamps = Stamps(UTC)
-    found = []
-    for sample in filter_.samples:
-        line = split(sample.line, 1, stamps, now=1_777_600_000.0)
-        failure = filter_.match(line)
-        shown = sample.line.decode("utf-8", "replace")
-        if failure is None:
-            if sample.matches:
-                found.append(f"hit does not match: {shown}")
-        elif not sample.matches:
-            found.append(f"miss matches ({failure.rule}, {failure.address}): {shown}")
-        elif (str(failure.address), failure.user) != (sample.address, sample.user):
-            found.append(
-                f"hit reports {failure.address}, user {failure.user!r} instead of "
-                f"{sample.address}, user {sample.user!r}: {shown}"
-            )
-        elif not any(p.literal in sample.line for p in filter_.patterns if p.rule == failure.rule):
-            found.append(f"literal of {failure.rule} does not stand in its hit: {shown}")
-    return found
+    def match(self, line: Line) -> Failure | Sign | None:
+        """What the line is, None if no pattern fits."""
+        for pattern in self.patterns:
+            if found := pattern.find(line):
+                return found
+        return None

@@ -1,62 +1,127 @@
-"""Blocks -> Failures, for all filters of one source at once.
+"""Blocks -> Failures and Signs, for all filters of one source at once.
 
 Almost every line of a mail log is of no interest, so lines are not even looked at one by one: a
 few literals are searched in the whole block (memory speed), and only the lines round a find are
 cut out, stripped of their prefix and given to the patterns that own the literal.
 
-Known limit: a line over 8 KiB is passed over and counted in `overlong`; the servers cut theirs at
-2 KB or less.
+Known limit: a line over 8 KiB is passed over and counted; the servers cut theirs at 2 KB or less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from mailbanned.filters.filter import Filter, first_match
+from mailbanned.containers import plain
+from mailbanned.filters.filter import Filter
 from mailbanned.filters.pattern import Pattern
 from mailbanned.filters.prefix import split
 from mailbanned.filters.stamps import Stamps
-from mailbanned.model import Failure
+from mailbanned.filters.tally import Hits, Tally
+from mailbanned.model import Failure, Line, Sign
 
 LONGEST_LINE = 8192
 
 
+class _Try(NamedTuple):
+    """A pattern to try on lines that hold `key`, if they hold `also` as well."""
+
+    key: bytes
+    also: bytes
+    pattern: Pattern
+    hits: Hits
+
+
+class _Plan(NamedTuple):
+    """What to do with a line that holds certain literals: the patterns to try, filter by filter."""
+
+    filters: tuple[tuple[_Try, ...], ...]
+    suspect: bool
+
+
 class FilterSet:
-    """The filters that share one source, and how that source writes its time stamps."""
+    """The filters that share one source, and how that source writes its time stamps.
 
-    def __init__(self, filters: Sequence[Filter], stamps: Stamps) -> None:
+    tally: what is counted goes there. on_unmatched: is given the lines that look like a failure
+    and fit no pattern.
+    """
+
+    def __init__(
+        self, filters: Sequence[Filter], stamps: Stamps, tally: Tally | None = None
+    ) -> None:
         self.stamps = stamps
-        self.overlong = 0
-        self._filters = tuple(filters)
-        literals = {pattern.literal: None for f in filters for pattern in f.patterns}
-        self._literals = tuple(_minimal(literals))
-        self._plans: dict[int, tuple[tuple[Pattern, ...], ...]] = {}
+        self.tally = tally or Tally()
+        self.filters = tuple(filters)
+        self._suspects = tuple({suspect: None for one in filters for suspect in one.suspects})
+        self._tries, keys = self._chosen()
+        #: What every block is searched for.
+        self.searched = _minimal([*self._suspects, *keys])
+        self._plans: dict[int, _Plan] = {}
+        self.on_unmatched: Callable[[Line], None] | None = None
 
-    def failures(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure]:
-        """The failures in a block of whole lines, in line order; a line has one per filter.
+    def _chosen(self) -> tuple[list[list[_Try]], list[bytes]]:
+        """Which text each pattern is found by: one that is searched for anyway, if it has one.
+
+        Every text costs a search of every block, a pattern on a line it does not fit much less.
+        """
+        tries: list[list[_Try]] = []
+        keys: list[bytes] = []
+        for one in self.filters:
+            tries.append([])
+            for pattern in one.patterns:
+                known = [*self._suspects, *keys]
+                shared = (lit for lit in pattern.literals if any(key in lit for key in known))
+                key = next(shared, pattern.literals[0])
+                keys.append(key)
+                also = next((lit for lit in pattern.literals if lit not in key), b"")
+                tries[-1].append(_Try(key, also, pattern, self.tally.hits(pattern.rule)))
+        return tries, keys
+
+    def read(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure | Sign]:
+        """What a block of whole lines says, in line order; a line has one finding per filter.
 
         now: for stamps without a year. first_line: the number of the block's first line.
         """
+        block = plain(block)
         number, counted = first_line, 0
         for start, mask in self._candidates(block):
             end = block.find(b"\n", start)
             end = len(block) if end < 0 else end
             if end - start > LONGEST_LINE:
-                self.overlong += 1
+                self.tally.overlong += 1
                 continue
             number += block.count(b"\n", counted, start)
             counted = start
             line = split(block[start:end], number, self.stamps, now)
-            for patterns in self._plans.get(mask) or self._plan(mask):
-                failure = first_match(patterns, line)
-                if failure is not None:
-                    yield failure
+            plan = self._plans.get(mask) or self._plan(mask)
+            known = False
+            for tries in plan.filters:
+                for _, also, pattern, hits in tries:
+                    if also in line.text and (found := pattern.find(line)):
+                        hits.count += 1
+                        hits.last_at = now if line.at is None else line.at
+                        known = True
+                        if type(found) is Failure or found[2] != "known":
+                            yield found
+                        break
+            if plan.suspect and not known:
+                self._note_unmatched(line, now)
+
+    def _note_unmatched(self, line: Line, now: float) -> None:
+        if not any(suspect in line.text for suspect in self._suspects):
+            return  # it holds only a part of one, which is searched for elsewhere
+        tally = self.tally
+        tally.unmatched += 1
+        tally.unmatched_line = line.text
+        tally.unmatched_at = now if line.at is None else line.at
+        if self.on_unmatched is not None:
+            self.on_unmatched(line)
 
     def _candidates(self, block: bytes) -> list[tuple[int, int]]:
         """(start of line, bit mask of the literals in it) for each line that holds any literal."""
         masks: dict[int, int] = {}
         find, rfind = block.find, block.rfind
-        for bit, literal in enumerate(self._literals):
+        for bit, literal in enumerate(self.searched):
             at = find(literal)
             while at >= 0:
                 start = rfind(b"\n", 0, at) + 1
@@ -65,18 +130,21 @@ class FilterSet:
                 at = find(literal, end) if end >= 0 else -1
         return sorted(masks.items())
 
-    def _plan(self, mask: int) -> tuple[tuple[Pattern, ...], ...]:
-        """The patterns to try on a line that holds the literals of the mask, filter by filter."""
-        present = [lit for bit, lit in enumerate(self._literals) if mask & (1 << bit)]
-        plan = tuple(
-            chosen
-            for f in self._filters
-            if (chosen := tuple(p for p in f.patterns if any(lit in p.literal for lit in present)))
-        )
+    def _plan(self, mask: int) -> _Plan:
+        """What to do with a line that holds just the literals of the mask."""
+        present = [lit for bit, lit in enumerate(self.searched) if mask & (1 << bit)]
+
+        def perhaps(literal: bytes) -> bool:
+            return any(one in literal for one in present)
+
+        tries = (tuple(one for one in each if perhaps(one.key)) for each in self._tries)
+        suspect = any(perhaps(one) for one in self._suspects)
+        plan = _Plan(tuple(one for one in tries if one), suspect)
         self._plans[mask] = plan
         return plan
 
 
-def _minimal(literals: dict[bytes, None]) -> list[bytes]:
-    """Without the literals that contain another one: where they stand, the shorter one does too."""
-    return [lit for lit in literals if not any(o != lit and o in lit for o in literals)]
+def _minimal(texts: list[bytes]) -> tuple[bytes, ...]:
+    """Without those that contain another one: where they stand, the shorter one does too."""
+    every = dict.fromkeys(texts)
+    return tuple(t for t in every if not any(other != t and other in t for other in every))

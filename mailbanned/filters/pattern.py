@@ -3,29 +3,24 @@
 A pattern covers the whole text from the program tag to the end of the line; it is anchored at
 both ends whether or not it says so. RE2 matches in time linear in the line, whatever the pattern
 and the line. This is the only file that knows the library.
-
-    <ADDR>                  the client's address (also spelled <HOST>); exactly once
-    <USER>                  the attempted account: anything (also <F-USER>...</F-USER> round a
-                            narrower pattern); at most once
-    <MAIL>                  a mail address in angle brackets as Postfix writes it; what stands in
-                            quotes inside it may be anything, even brackets and whole messages
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import re2
 
-from mailbanned.model import Address, parse_address
-
-_ADDR = r"(?P<addr>[0-9A-Fa-f:.]+)"
-_USER = r"(?P<user>.*)"
-_MAIL = r"""<(?:"(?:[^"\\]|\\.)*"|[^">])*>"""
+from mailbanned.filters.literals import SHORTEST, required
+from mailbanned.filters.spelling import SpellingError, expand
+from mailbanned.model import Failure, Line, Sign, parse_address
 
 _WHOLE = re2._Anchor.ANCHOR_BOTH
-_NOWHERE = (-1, -1)  # the span of a group that took no part; as a slice it is empty
+_START = re2._Anchor.ANCHOR_START
+
+#: What a matching line is: a failure; one that looks like a failure and is none; a login that was
+#: let in; a server's word that it cannot reach its accounts.
+KINDS = ("failure", "known", "success", "outage")
 
 # What servers write where no name was given.
 _NO_NAME = frozenset({b"", b"(unavailable)", b"?"})
@@ -39,87 +34,123 @@ class Pattern:
     """A compiled pattern.
 
     name: short, for status and logs; rule: "filter/name".
-    literal: bytes that every matching line contains; lines without them are never tried.
     match: what the line must look like, from the end of the tag on; `tag` stands before it.
-    summary: matching lines may only sum up what others have told (see Failure).
-    unless: lines that also match this are none of ours (outages, policies).
+    literal: text that every matching line contains; found in the pattern if not given.
+    kind: one of KINDS. summary: matching lines may only sum up what others have told (see Failure).
+
+    literals: texts that every matching line contains, the best one to search for first.
     """
 
     def __init__(
-        self, filter_name: str, name: str, *, literal: str, match: str, tag: str = "",
-        unless: str | None = None, summary: bool = False,
+        self, filter_name: str, name: str, *, match: str, tag: str = "", literal: str = "",
+        kind: str = "failure", summary: bool = False,
     ) -> None:  # fmt: skip
-        self._made_of = (filter_name, name, literal, match, tag, unless, summary)
-        self.summary = summary
+        self._made_of = (filter_name, name, match, tag, literal, kind, summary)
         self.name = name
         self.rule = f"{filter_name}/{name}"
-        self.literal = literal.encode()
-        if len(self.literal) < 4:
-            raise PatternError(f"literal {literal!r} is too short to tell lines apart (4 bytes)")
-        written = expand(match)
-        if "(?P<addr>" not in written:
+        self.kind = kind
+        self.summary = summary
+        try:
+            written = expand(match)
+            self.text = f"(?:{expand(tag)})(?:{written})"
+        except SpellingError as error:
+            raise PatternError(str(error)) from None
+        if "(?P<addr>" not in written and kind in ("failure", "success"):
             raise PatternError("the pattern has no <ADDR>: it cannot say whom to ban")
-        if written.count("(?P<addr>") > 1 or written.count("(?P<user>") > 1:
-            raise PatternError("<ADDR> or <USER> stands twice; write two patterns instead")
-        compiled = _compile(f"(?:{tag})(?:{written})")
+        compiled = _compile(self.text)
+        self.literals = _literals(literal, written, self.text)
         groups = {group.decode(): at for group, at in compiled.groupindex.items()}
-        self._addr, self._user = groups["addr"], groups.get("user")
+        self._addr, self._user = groups.get("addr"), groups.get("user")
+        self._session, self._passdb = groups.get("session"), groups.get("passdb")
+        self._more = bool(self._session or self._passdb or summary)
         # Below the library's own match objects, which cost three times as much as the search.
         self._match = compiled._regexp.Match
-        self._unless = None
-        if unless:
-            self._unless = _compile(f"(?:{tag})(?:{expand(unless)})")._regexp.Match
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made of: compiled patterns do not travel."""
         return _made, self._made_of
 
-    def find(self, text: bytes) -> tuple[Address, str | None] | None:
-        """(address, user or None) if the whole text matches, else None."""
+    def find(self, line: Line) -> Failure | Sign | None:
+        """What the line says if its whole text matches, else None."""
+        text = line.text
         spans = self._match(_WHOLE, text, 0, len(text))
-        if spans[0] == _NOWHERE:
+        if spans[0][0] < 0:
             return None
-        if self._unless and self._unless(_WHOLE, text, 0, len(text))[0] != _NOWHERE:
-            return None
-        start, end = spans[self._addr]
-        address = parse_address(text[start:end])
-        if address is None or self._user is None:
-            return None if address is None else (address, None)
-        start, end = spans[self._user]
-        user = text[start:end]
-        return address, None if user in _NO_NAME else user.decode("utf-8", "replace")
+        address = user = None
+        if self._addr is not None:
+            start, end = spans[self._addr]
+            address = parse_address(text[start:end])
+            if address is None:
+                return None
+        if self._user is not None:
+            start, end = spans[self._user]
+            name = text[start:end]
+            user = None if name in _NO_NAME else name.decode("utf-8", "replace")
+        if self.kind != "failure" or address is None:
+            return Sign(line.number, line.at, self.kind, address, user, self.rule)
+        if not self._more and line.times == 1:
+            return Failure(line.number, line.at, address, user, self.rule)
+        session, passdb = _text(text, spans, self._session), _text(text, spans, self._passdb)
+        return Failure(
+            line.number, line.at, address, user, self.rule, self.summary, session, passdb,
+            line.times,
+        )  # fmt: skip
+
+
+def _text(text: bytes, spans: list[tuple[int, int]], group: int | None) -> str | None:
+    """What a group holds, None if it took no part or is empty."""
+    if group is None:
+        return None
+    start, end = spans[group]
+    return text[start:end].decode("utf-8", "replace") or None
 
 
 def _made(
-    filter_name: str,
-    name: str,
-    literal: str,
-    match: str,
-    tag: str,
-    unless: str | None,
-    summary: bool,
+    filter_name: str, name: str, match: str, tag: str, literal: str, kind: str, summary: bool
 ) -> Pattern:
     return Pattern(
-        filter_name, name, literal=literal, match=match, tag=tag, unless=unless, summary=summary
+        filter_name, name, match=match, tag=tag, literal=literal, kind=kind, summary=summary
     )
 
 
-def expand(pattern: str) -> str:
-    """The pattern with our tags, and fail2ban's spellings of them, written out."""
-    pattern = pattern.replace("<HOST>", "<ADDR>")
-    pattern = pattern.replace("<F-USER>", "(?P<user>").replace("</F-USER>", ")")
-    pattern = pattern.replace("<ADDR>", _ADDR).replace("<USER>", _USER)
-    pattern = pattern.replace("<MAIL>", _MAIL)
-    left = re.search(r"</?[A-Z][A-Z0-9_-]*>", pattern)
-    if left:
-        raise PatternError(f"unknown tag {left[0]}; known are <ADDR>, <USER> and <MAIL>")
-    return pattern
+def _literals(given: str, match: str, whole: str) -> tuple[bytes, ...]:
+    """The given text, then those found in the pattern, long ones first.
+
+    The tag is only looked into if the match has none: every line of a program has its tag.
+    """
+    found = sorted(required(match) or required(whole), key=len, reverse=True)
+    if not given and not found:
+        raise PatternError(
+            f"no text of {SHORTEST} bytes stands in every line that matches; "
+            "give one as literal, or write the pattern so that one does"
+        )
+    if given and len(given.encode()) < SHORTEST:
+        raise PatternError(f"literal {given!r} is too short to tell lines apart (4 bytes)")
+    return (given.encode(), *found) if given else tuple(found)
 
 
-def _compile(pattern: str) -> Any:
+class Prefix:
+    """The start of a pattern, to see how far a line fits it."""
+
+    def __init__(self, pattern: str) -> None:
+        self._match = _compile(pattern, longest=True)._regexp.Match
+
+    def match(self, text: bytes) -> int | None:
+        """Up to where the text fits at most, from its start; None if it does not."""
+        end: int = self._match(_START, text, 0, len(text))[0][1]
+        return None if end < 0 else end
+
+
+def compiled(pattern: str) -> Prefix:
+    """A pattern (RE2, without our tags) that tells how far texts fit it. Raises PatternError."""
+    return Prefix(pattern)
+
+
+def _compile(pattern: str, longest: bool = False) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1  # bytes in, bytes out: any byte is a character
     options.log_errors = False
+    options.longest_match = longest
     try:
         return re2.compile(pattern.encode(), options)
     except re2.error as error:

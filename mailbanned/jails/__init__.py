@@ -3,7 +3,9 @@
 No asyncio, clock, logging or files in here: time is an argument, decisions are return values.
 """
 
-from mailbanned.jails.engine import MANUAL, Engine, Question, Saved
+from mailbanned.jails.breaker import BreakerRules, BreakerState, Opening
+from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
+from mailbanned.jails.engine import Engine
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules
 from mailbanned.jails.ledger import Ledger
@@ -11,12 +13,17 @@ from mailbanned.jails.window import Windows
 
 __all__ = [
     "MANUAL",
+    "BreakerRules",
+    "BreakerState",
+    "Decision",
     "Engine",
     "IgnoreList",
     "Jail",
     "JailRules",
     "Ledger",
+    "Opening",
     "Question",
     "Saved",
+    "WindowKey",
     "Windows",
 ]

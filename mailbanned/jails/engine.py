@@ -6,46 +6,30 @@ firewall) is a value that it returns and an answer that it is given later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 
+from mailbanned.jails.breaker import Breaker, BreakerRules, Opening
+from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, JailRules
+from mailbanned.jails.jail import Jail, JailRules, Listener
 from mailbanned.jails.ledger import Ledger
-from mailbanned.model import Ban, Failure, Network, Subject, Unban, network_of
+from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, network_of, subject_of
 
-#: The name under which bans by hand are entered when no jail is named.
-MANUAL = "manual"
-
-WindowKey = tuple[str, Subject]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A failure that counts only if the account does not exist: somebody has to look."""
-
-    jail: str
-    user: str
-    failure: Failure
-    at: float
-    ticks: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What an earlier run left: bans, and failure times per jail and subject."""
-
-    bans: Sequence[Ban] = ()
-    windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)
+# Addresses of which it is remembered who counts them.
+_REMEMBERED = 65536
 
 
 class Engine:
     """All jails and the ledger."""
 
-    def __init__(self, rules: Iterable[JailRules], own: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[JailRules], own: Sequence[Network] = (),
+        breaker: BreakerRules | None = None,
+    ) -> None:  # fmt: skip
         self.ledger = Ledger()
+        self.breaker = Breaker(breaker or BreakerRules())
         self.jails: dict[str, Jail] = {}
-        self._feeds: dict[tuple[str, str], list[Jail]] = {}
+        self._listeners: dict[tuple[str, str, str], tuple[Listener, ...]] = {}
         self._touched: set[WindowKey] = set()
         self.configure(rules, own)
 
@@ -60,7 +44,7 @@ class Engine:
 
         own: this host's addresses. ignore: what holds for bans in no configured jail.
         """
-        before, self.jails, self._feeds = self.jails, {}, {}
+        before, self.jails, self._listeners = self.jails, {}, {}
         for one in rules:
             jail = before.get(one.name)
             if jail is None:
@@ -68,7 +52,6 @@ class Engine:
             else:
                 jail.change(one, own)
             self.jails[one.name] = jail
-            self._feeds.setdefault((one.source, one.filter), []).append(jail)
         elsewhere = IgnoreList((*ignore, *own))
         lifted = []
         for ban in list(self.ledger):
@@ -81,40 +64,107 @@ class Engine:
 
     def observe(
         self, source: str, failure: Failure, at: float, now: float, ticks: float | None = None
-    ) -> list[Ban | Question]:
+    ) -> list[Decision]:
         """Counts a failure of a source in every jail that it concerns.
 
         at: when it counts. ticks: when its line was read, for reaction times.
-        Returns the bans it leads to, and questions to be answered before more can be said.
         """
-        decisions: list[Ban | Question] = []
-        for jail in self._feeds.get((source, failure.rule.partition("/")[0]), ()):
-            if jail.rules.unknown_accounts:
-                if failure.user is not None and not jail.ignore.covers(failure.address):
-                    name = jail.rules.name
-                    decisions.append(Question(name, failure.user, failure, at, ticks))
-            elif ban := self._count(jail, failure, at, now, ticks):
-                decisions.append(ban)
+        decisions: list[Decision] = []
+        suspended: bool | None = None
+        key = source, failure.rule, failure.address
+        bans = self.ledger.bans
+        for jail, name, subject, picky in self._listeners.get(key) or self._listening(*key):
+            if subject is None:
+                jail.ignored_total += 1
+                continue
+            if picky and not jail.concerns(failure):
+                continue
+            # What a banned subject still gets into the log (its last lines, an open session) must
+            # neither prolong the ban nor wait for its end.
+            rules = jail.rules
+            if subject in bans and name in bans[subject]:
+                jail.failures_total += not rules.unknown_accounts
+                continue
+            if rules.outage:
+                if suspended is None:
+                    decisions += self._witness(failure.address, at, now)
+                    suspended = self.breaker.suspends(at)
+                if suspended:
+                    jail.suspended_total += 1
+                    continue
+            if not rules.unknown_accounts:
+                if ban := self._count(jail, subject, failure, at, now, ticks):
+                    decisions.append(ban)
+            elif failure.user is not None:
+                decisions.append(Question(rules.name, failure.user, failure, at, ticks))
         return decisions
+
+    def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:
+        """Takes note of a good login, or of a server's word that its login backend fails."""
+        subject = None if sign.address is None else subject_of(sign.address)
+        if sign.kind == "outage":
+            return self._undo(self.breaker.outage(at, sign.rule, subject), now)
+        if subject is not None:
+            self.breaker.success(subject, at)
+        return []
+
+    def _witness(self, address: str, at: float, now: float) -> list[Decision]:
+        return self._undo(self.breaker.failure(subject_of(address), at), now)
+
+    def _undo(self, opening: Opening | None, now: float) -> list[Decision]:
+        """Forgets what an outage made jails count, and whom they banned for it."""
+        if opening is None:
+            return []
+        undone: list[Decision] = [opening]
+        for name, jail in self.jails.items():
+            if jail.rules.outage:
+                dropped = jail.windows.drop(opening.since, opening.until)
+                self._touched.update((name, subject) for subject in dropped)
+        for ban in list(self.ledger):
+            banned_by = self.jails.get(ban.jail)
+            within = opening.since <= ban.since < opening.until
+            if within and ban.failures and banned_by is not None and banned_by.rules.outage:
+                unban = self.ledger.lift(ban.subject, ban.jail, now, "made during an outage")
+                undone += [unban] if unban else []
+        return undone
+
+    def _listening(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
+        """The jails that count what this rule finds in this source. Remembered, since most lines
+        come from the same few addresses.
+        """
+        of = source, rule.partition("/")[0]
+        found = tuple(
+            Listener(
+                jail, name, jail.subject(address),
+                jail.rules.unknown_accounts or bool(jail.rules.passdb),
+            )
+            for name, jail in self.jails.items()
+            if (jail.rules.source, jail.rules.filter) == of
+        )  # fmt: skip
+        if len(self._listeners) >= _REMEMBERED:
+            self._listeners.clear()
+        self._listeners[source, rule, address] = found
+        return found
 
     def answer(self, question: Question, exists: bool | None, now: float) -> Ban | None:
         """Counts a questioned failure if its account surely does not exist."""
         jail = self.jails.get(question.jail)
         if exists is not False or jail is None:
             return None
-        return self._count(jail, question.failure, question.at, now, question.ticks)
+        failure = question.failure
+        subject = jail.subject(failure.address)
+        if subject is None or (jail.rules.outage and self.breaker.suspends(question.at)):
+            return None
+        return self._count(jail, subject, failure, question.at, now, question.ticks)
 
     def _count(
-        self, jail: Jail, failure: Failure, at: float, now: float, ticks: float | None
-    ) -> Ban | None:
-        subject = jail.subject(failure)
-        if subject is None:
-            return None
+        self, jail: Jail, subject: Subject, failure: Failure, at: float, now: float,
+        ticks: float | None,
+    ) -> Ban | None:  # fmt: skip
         jail.failures_total += 1
         name = jail.rules.name
-        # What a banned subject still gets into the log (its last lines, an open session) must
-        # neither prolong the ban nor wait for its end.
-        if self.ledger.get(subject, name) is not None or at <= now - jail.rules.findtime:
+        # Asked again, since an answer may come when another one has led to the ban already.
+        if self.ledger.holds(subject, name) or at <= now - jail.rules.findtime:
             return None
         ban = jail.count(subject, failure, at, ticks)
         self._touched.add((name, subject))
@@ -160,7 +210,7 @@ class Engine:
                 if unban := self.ledger.lift(subject, name, now, "by hand"):
                     lifted.append(unban)
             for name, one in self.jails.items():
-                if jail in (None, name) and one.windows.forget(subject):
+                if jail in (None, name) and one.forget(subject):
                     self._touched.add((name, subject))
         return lifted
 
@@ -178,11 +228,16 @@ class Engine:
                 recent = tuple(t for t in times if t > now - self.jails[name].rules.findtime)
                 self.jails[name].windows.restore(subject, recent)
 
-    def changed_windows(self) -> dict[WindowKey, tuple[float, ...]]:
-        """The windows that changed since the last call; an empty tuple where nothing is left."""
-        touched, self._touched = self._touched, set()
-        return {
-            (name, subject): self.jails[name].windows.times(subject)
-            for name, subject in touched
-            if name in self.jails
-        }
+    def changed_windows(self, but: Collection[str] = ()) -> dict[WindowKey, tuple[float, ...]]:
+        """The windows that changed since they were last asked for; an empty tuple where nothing is
+        left. but: sources whose jails are to be left for later.
+        """
+        changed, later = {}, set()
+        for key in self._touched:
+            jail = self.jails.get(key[0])
+            if jail is not None and jail.rules.source in but and not jail.rules.unknown_accounts:
+                later.add(key)
+            elif jail is not None:
+                changed[key] = jail.windows.times(key[1])
+        self._touched = later
+        return changed

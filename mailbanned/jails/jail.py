@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
+from ipaddress import ip_address
+from typing import NamedTuple
 
+from mailbanned.jails.attempts import Attempts
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
-
-# So long after a failure a line may still sum up the connection that it happened in.
-_CONNECTION_S = 300.0
-# Subjects whose last told failure is remembered for that.
-_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +18,8 @@ class JailRules:
     """What the configuration says about a jail. Durations in seconds; bantime None is permanent.
 
     unknown_accounts: only attempts at accounts that do not exist count.
+    passdb: where the servers ask several account databases, the one whose word counts ("" is any).
+    outage: the failures come from a login backend and mean nothing while it is down.
     """
 
     name: str
@@ -34,6 +32,8 @@ class JailRules:
     ipv6_prefix: int = 64
     ignore: Sequence[Network] = ()
     ignore_own: bool = True
+    passdb: str = ""
+    outage: bool = False
 
 
 class Jail:
@@ -41,10 +41,11 @@ class Jail:
 
     def __init__(self, rules: JailRules, own: Sequence[Network] = ()) -> None:
         self.windows = Windows(rules.findtime, rules.maxretry)
-        self._told: OrderedDict[Subject, float] = OrderedDict()
+        self._attempts = Attempts()
         self.failures_total = 0
         self.banned_total = 0
         self.ignored_total = 0
+        self.suspended_total = 0
         self.change(rules, own)
 
     def change(self, rules: JailRules, own: Sequence[Network]) -> None:
@@ -53,33 +54,33 @@ class Jail:
         self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own else ())))
         self.windows.resize(rules.findtime, rules.maxretry)
 
-    def subject(self, failure: Failure) -> Subject | None:
-        """Under which subject the failure counts here; None if it is to be ignored."""
-        if self.ignore.covers(failure.address):
-            self.ignored_total += 1
+    def subject(self, address: str) -> Subject | None:
+        """Under which subject failures of the address count here; None if they are ignored."""
+        host = ip_address(address)
+        if self.ignore.covers(host):
             return None
-        subject = subject_of(failure.address, self.rules.ipv6_prefix)
+        subject = subject_of(address, self.rules.ipv6_prefix)
         # A ban of the whole prefix would take an ignored neighbour along: then only the one.
-        if failure.address.version == 6 and self.ignore.touched_by(network_of(subject)):
-            return subject_of(failure.address, 128)
+        if host.version == 6 and self.ignore.touched_by(network_of(subject)):
+            return subject_of(address, 128)
         return subject
+
+    def concerns(self, failure: Failure) -> bool:
+        """Whether the failure is of a kind that this jail counts, whoever it is from."""
+        rules = self.rules
+        if rules.passdb and failure.passdb not in (None, rules.passdb):
+            return False
+        return failure.user is not None or not rules.unknown_accounts
 
     def count(
         self, subject: Subject, failure: Failure, at: float, ticks: float | None
     ) -> Ban | None:
-        """Counts the failure; the ban if it is the one that reaches maxretry.
-
-        A line that sums up a connection counts only if no other line told of the subject lately:
-        else two typing errors would be four failures wherever servers log them twice.
-        """
-        if failure.summary and at - self._told.get(subject, -inf) <= _CONNECTION_S:
-            return None
-        if not failure.summary:
-            self._told[subject] = at
-            self._told.move_to_end(subject)
-            if len(self._told) > _REMEMBERED:
-                self._told.popitem(last=False)
-        failures = self.windows.add(subject, at)
+        """Counts the attempts that the failure tells of; the ban if maxretry is reached."""
+        failures = 0
+        for _ in range(self._attempts.news(subject, failure, at)):
+            failures = self.windows.add(subject, at)
+            if failures >= self.rules.maxretry:
+                break
         if failures < self.rules.maxretry:
             return None
         self.windows.forget(subject)
@@ -87,3 +88,19 @@ class Jail:
         until = None if bantime is None else at + bantime
         name, user, rule = self.rules.name, failure.user, failure.rule
         return Ban(name, subject, at, until, failures, user, rule, ticks)
+
+    def forget(self, subject: Subject) -> bool:
+        """Drops what was counted for the subject; True if there was anything."""
+        self._attempts.forget(subject)
+        return self.windows.forget(subject)
+
+
+class Listener(NamedTuple):
+    """A jail that hears of an address: as which subject (nobody if it ignores it), and whether it
+    looks closer at a failure before it counts.
+    """
+
+    jail: Jail
+    name: str
+    subject: Subject | None
+    picky: bool

@@ -14,44 +14,52 @@ from mailbanned.model import Ban, Subject, Unban
 
 
 class Ledger:
-    """Every ban that holds."""
+    """Every ban that holds.
+
+    bans: by subject, then by jail; to be looked at only. (Looked at for every failure.)
+    """
 
     def __init__(self) -> None:
-        self._bans: dict[Subject, dict[str, Ban]] = {}
+        self.bans: dict[Subject, dict[str, Ban]] = {}
         self._ends: list[tuple[float, Subject, str]] = []
 
     def __contains__(self, subject: object) -> bool:
-        return subject in self._bans
+        return subject in self.bans
 
     def __iter__(self) -> Iterator[Ban]:
-        for jails in self._bans.values():
+        for jails in self.bans.values():
             yield from jails.values()
 
     def subjects(self) -> list[Subject]:
         """Everybody who is to be kept out, the newest last."""
-        return list(self._bans)
+        return list(self.bans)
 
     def get(self, subject: Subject, jail: str) -> Ban | None:
         """The ban of a subject in one jail."""
-        return self._bans.get(subject, {}).get(jail)
+        return self.bans.get(subject, {}).get(jail)
+
+    def holds(self, subject: Subject, jail: str) -> bool:
+        """Whether the jail keeps the subject out."""
+        jails = self.bans.get(subject)
+        return jails is not None and jail in jails
 
     def of(self, subject: Subject) -> tuple[Ban, ...]:
         """All bans of a subject."""
-        return tuple(self._bans.get(subject, {}).values())
+        return tuple(self.bans.get(subject, {}).values())
 
     def add(self, ban: Ban) -> None:
         """Enters a ban; one of the same jail and subject is replaced."""
-        self._bans.setdefault(ban.subject, {})[ban.jail] = ban
+        self.bans.setdefault(ban.subject, {})[ban.jail] = ban
         if ban.until is not None:
             heapq.heappush(self._ends, (ban.until, ban.subject, ban.jail))
 
     def lift(self, subject: Subject, jail: str, at: float, reason: str) -> Unban | None:
         """Ends a ban before its time; None if there is none."""
-        jails = self._bans.get(subject)
+        jails = self.bans.get(subject)
         if jails is None or jails.pop(jail, None) is None:
             return None
         if not jails:
-            del self._bans[subject]
+            del self.bans[subject]
         return Unban(jail, subject, at, reason, last=not jails)
 
     def deadline(self) -> float | None:

@@ -49,6 +49,19 @@ class Windows:
         """Drops what was counted for the subject; True if there was anything."""
         return self._times.pop(subject, None) is not None
 
+    def drop(self, since: float, until: float) -> list[Subject]:
+        """Drops all failures from since (included) to until; returns whose they were."""
+        dropped = []
+        for subject, times in list(self._times.items()):
+            kept = [at for at in times if not since <= at < until]
+            if len(kept) < len(times):
+                dropped.append(subject)
+                if kept:
+                    self._times[subject] = kept
+                else:
+                    del self._times[subject]
+        return dropped
+
     def times(self, subject: Subject) -> tuple[float, ...]:
         """The failure times kept for a subject, oldest first."""
         return tuple(self._times.get(subject, ()))

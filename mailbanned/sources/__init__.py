@@ -3,22 +3,39 @@
     base.py      what every source is (Source) and tells about itself (SourceState)
     watcher.py   wakes readers when a directory changes (one for the whole daemon)
     file.py      FileSource: looks, reads, hands on
-    followed.py    which files it has open; rotation and restarts
+    files.py       which files it has open; rotation and restarts
+    followed.py    one of them, and what is known about it
     survey.py      what a path or glob leads to at the moment
+    rotated.py     what a log was renamed to, oldest first
+    succession.py  up to where the files of a path were read, and what comes after that
     tail.py        one open file and the position in it
+    raw.py         its bytes, plain or packed
     lines.py       whole lines out of bytes
     marks.py       a position, and how to know the file again
     start.py       where to begin in a log that was never read before
     troubles.py    what stands in the way, said once
-    journal.py   JournalSource: one journalctl that is kept running
+    journal.py   JournalSource: units and other matches of the journal
+    journalctl.py  the one journalctl that is kept running for all of them
+    shares.py      which of its records are a source's own, and up to where it has them
     records.py     which journal records are to be believed, and how they read as lines
+    places.py      a place in the journal, as a mark holds it
 
 A new kind of source is one file with a Source and one line where the daemon builds sources.
 """
 
-from mailbanned.sources.base import Emit, Source, SourceState
+from mailbanned.sources.base import Emit, PathState, Source, SourceState
 from mailbanned.sources.file import FileSource
 from mailbanned.sources.journal import JournalSource
+from mailbanned.sources.journalctl import Journalctl
 from mailbanned.sources.watcher import Watcher
 
-__all__ = ["Emit", "FileSource", "JournalSource", "Source", "SourceState", "Watcher"]
+__all__ = [
+    "Emit",
+    "FileSource",
+    "JournalSource",
+    "Journalctl",
+    "PathState",
+    "Source",
+    "SourceState",
+    "Watcher",
+]

@@ -2,12 +2,12 @@
 
     wake-up -> look (which files are there?) -> read (a chunk of each, in turn) -> Block
 
-Files are told apart by device and inode, not by name; followed.py says which ones are read.
+Files are told apart by what is in them, not by name: files.py says which ones are read, and
+succession.py in which order.
 
 Known limits. Lines that copytruncate cuts off between its copy and its truncation are lost, as
-it says itself; and a glob that also matches its copies reads them as logs of their own. Of several
-files that came and went at one path while a full queue held us up, or while the daemon was down,
-only the first and the last are read.
+it says itself; so is what is cut off without a copy before it was read. A log that was never read
+before has no position, so what was rotated away from it earlier is not read.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.model import Block
 from mailbanned.sources.base import Emit, SourceState, State
-from mailbanned.sources.followed import Followed, FollowedFiles
+from mailbanned.sources.files import Files
+from mailbanned.sources.followed import Followed
 from mailbanned.sources.start import TooOld
 from mailbanned.sources.tail import Rewritten
-from mailbanned.sources.troubles import unreadable
+from mailbanned.sources.troubles import mute
 from mailbanned.sources.watcher import Subscription, Watcher
 
 log = get_logger("sources")
 
 #: How often to look without being woken: some file systems send no events. Seconds.
 LOOK_S = 2.0
+#: How soon to look again while files are being renamed.
+_SOON_S = 0.05
 
 
 class FileSource:
@@ -51,7 +54,8 @@ class FileSource:
         self.name = name
         self._clock = clock
         self._watcher = watcher
-        self._files = FollowedFiles(path_glob, clock, marks, too_old, source=name)
+        self._files = Files(path_glob, clock, marks, too_old, source=name)
+        self._next_look = 0.0
         self._lines = 0
         self._last_line_at: float | None = None
 
@@ -65,15 +69,16 @@ class FileSource:
                     await self._files.let_go(one)
 
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
-        look, next_look = True, 0.0
+        look = True
         while True:
-            if look or self._clock.ticks() >= next_look:
+            if look or self._clock.ticks() >= self._next_look:
                 changes.watch(await self._files.look())
-                next_look = self._clock.ticks() + LOOK_S
+                pause = LOOK_S if self._files.settled else _SOON_S
+                self._next_look = self._clock.ticks() + pause
             if await self._read_each(emit):
                 look = False
             else:
-                look = await changes.wait(max(0.0, next_look - self._clock.ticks()))
+                look = await changes.wait(max(0.0, self._next_look - self._clock.ticks()))
 
     async def _read_each(self, emit: Emit) -> bool:
         """Reads a chunk of every file, so that none starves another. True: some have more."""
@@ -83,10 +88,9 @@ class FileSource:
                 more |= await self._read(one, emit)
             except Rewritten:
                 self._files.begin_anew(one)
-                more = True
+                self._next_look, more = 0.0, True
             except OSError as error:
-                one.broken = True
-                self._files.troubles.add(str(one), unreadable(str(one), error))
+                await self._files.failed(one, error)
         return more
 
     async def _read(self, one: Followed, emit: Emit) -> bool:
@@ -98,22 +102,35 @@ class FileSource:
             await self._files.seat(one)
         if not tail.has_more():
             one.live = True  # nothing was written before we came
+            one.even = one.even if tail.rest else ticks
             return False
+        begun = tail.offset > 0
         data = await tail.read()
+        if not begun and not self._files.is_next(one):
+            self._next_look = 0.0
+            return True
         live, one.live = one.live, one.live or tail.at_end
-        self._files.troubles.solved(str(one))
+        if tail.at_end and not tail.rest:
+            one.even = ticks
+        if one.is_mute(data, ticks):
+            self._files.troubles.add(str(one), mute(str(one)))
+        else:
+            self._files.troubles.solved(str(one))
         if data:
-            one.stirred, self._last_line_at = ticks, arrived
+            self._files.moved(one)
             self._lines += data.count(b"\n")
-            marks = self._files.marks()
-            await emit(Block(self.name, data, arrived, ticks, live, marks))
+            self._last_line_at = one.last_line_at = arrived
+            await emit(Block(self.name, data, arrived, ticks, live, self._files.marks()))
+            one.stirred = self._clock.ticks()
         return not tail.at_end
 
     def state(self) -> SourceState:
         """How it is doing right now."""
+        ticks, troubles = self._clock.ticks(), self._files.troubles
         followed = list(self._files.open.values())
         paths = tuple(sorted(one.path for one in followed if not one.rotated))
-        trouble = self._files.troubles.worst()
+        files = [one.state(ticks) for one in followed] + troubles.states()
+        trouble = troubles.worst()
         state: State = "following" if all(one.live for one in followed) else "catching-up"
         if not paths or (trouble is not None and trouble.state == "unreadable"):
             state = "waiting" if trouble is None else trouble.state
@@ -125,12 +142,7 @@ class FileSource:
             detail="" if trouble is None else trouble.text,
             lines=self._lines,
             last_line_at=self._last_line_at,
-            lag_bytes=sum(_lag(one) for one in followed),
+            lag_bytes=sum(file.lag_bytes for file in files),
+            lag_s=max((file.lag_s for file in files), default=0.0),
+            files=tuple(files),
         )
-
-
-def _lag(one: Followed) -> int:
-    try:
-        return one.tail.lag()
-    except OSError:
-        return 0

@@ -2,17 +2,30 @@
 
 Lines end at LF and nowhere else: U+2028, NEL and a lone CR are text that an attacker may send.
 NUL bytes and broken UTF-8 pass through untouched. A line that is longer than the limit is left
-out, up to and with its LF, and never held in memory. Known limit: the hole of NUL bytes that a
-writer without O_APPEND leaves behind when its log is truncated is the start of the line after it,
-so with a hole beyond the limit that line is left out as well.
+out, up to and with its LF, and never held in memory. Of container logs whole messages are cut
+out, as containers.py knows them: no position lies between two parts of a message.
+
+Known limits: the hole of NUL bytes that a writer without O_APPEND leaves behind when its log is
+truncated is the start of the line after it, so with a hole beyond the limit that line is left out
+as well. A message that is begun and not ended holds up what stands behind it, though not for
+longer than the limit; then its parts are left out, up to and with the last one.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: The longest line that is handed on, in bytes with its LF.
+from mailbanned.containers import CRI, framed, part
+
+#: The longest line that is handed on, in bytes with its LF; also how far a message may reach.
 MAX_LINE = 64 * 1024
+
+# What is being left out at a position, as bits: the line that it is in, the messages of a stream.
+_LINE = 1
+_STREAMS = {b"stdout": 2, b"stderr": 4}
+_ANY_STREAM = 6
+# So many bytes tell which runtime wrote a line, and for CRI what it is part of.
+_HEAD = 64
 
 
 class Cut(NamedTuple):
@@ -48,3 +61,95 @@ def cut(data: bytes, start: int = 0, inside: bool = False, limit: int = MAX_LINE
     end = max(at, data.rfind(b"\n", at) + 1)
     kept.append(data[begin:end])
     return Cut(b"".join(kept), end, False)
+
+
+class Messages(NamedTuple):
+    """As Cut, for whole messages. inside: what is being left out at `end`, 0 if nothing is."""
+
+    lines: bytes
+    end: int
+    inside: int
+
+
+def messages(data: bytes, start: int = 0, inside: int = 0, limit: int = MAX_LINE) -> Messages:
+    """The lines of the whole messages in data[start:]; lines left out of one are empty.
+
+    inside: as it was returned for the position of `start`, 0 at the start of a message.
+    """
+    if inside <= _LINE and framed(data, start) < 0:
+        return Messages(*cut(data, start, bool(inside), limit))
+    if inside & _LINE:
+        start = data.find(b"\n", start) + 1
+        if not start:
+            return Messages(b"", len(data), inside)
+    found = _Found(inside & _ANY_STREAM, limit)
+    while start < len(data):
+        end = data.find(b"\n", start) + 1
+        if (end or len(data)) - start > limit:
+            found.overlong(data[start : start + _HEAD], end or len(data))
+            if not end:
+                return found.up_to(len(data), _LINE)
+        elif not end:
+            break
+        else:
+            found.line(data[start:end], start)
+        start = end
+    return found.up_to(start)
+
+
+class _Found:
+    """The lines of a container log so far, and which of them belong to unfinished messages."""
+
+    def __init__(self, left_out: int, limit: int) -> None:
+        self._left_out = left_out
+        self._limit = limit
+        self._lines: list[bytes] = []
+        # The lines of the messages that have not ended, by stream; and where the first of these
+        # began, or of those that were interleaved with them: offset, line, what was left out.
+        self._unfinished: dict[bytes, list[int]] = {}
+        self._begin = (0, 0, 0)
+
+    def line(self, line: bytes, offset: int) -> None:
+        """The next line, with its LF."""
+        self._give_up(offset + len(line))
+        found = part(line[:-1])
+        if found is not None:
+            bit = _STREAMS[found.stream]
+            if self._left_out & bit:
+                line = b"\n"
+            elif not found.final:
+                if not self._unfinished:
+                    self._begin = (offset, len(self._lines), self._left_out)
+                self._unfinished.setdefault(found.stream, []).append(len(self._lines))
+            if found.final:
+                self._left_out &= ~bit
+                self._unfinished.pop(found.stream, None)
+        self._lines.append(line)
+
+    def overlong(self, head: bytes, end: int) -> None:
+        """The head of a line that is left out; if it is a part, its message is left out, too."""
+        self._give_up(end)
+        cri = CRI.match(head)
+        if cri is None:
+            # Of docker's lines the stream stands at their end, which may not be there yet.
+            self._left_out |= _ANY_STREAM if framed(head) == 0 else 0
+        elif cri[2] == b"F":
+            self._left_out &= ~_STREAMS[cri[1]]
+        else:
+            self._left_out |= _STREAMS[cri[1]]
+
+    def _give_up(self, end: int) -> None:
+        """Leaves out the unfinished messages if what they hold up reaches too far."""
+        if self._unfinished and end - self._begin[0] > self._limit:
+            for stream, lines in self._unfinished.items():
+                self._left_out |= _STREAMS[stream]
+                for at in lines:
+                    self._lines[at] = b"\n"
+            self._unfinished.clear()
+
+    def up_to(self, end: int, inside: int = 0) -> Messages:
+        """All lines up to `end`, or up to where unfinished messages begin."""
+        if self._unfinished:
+            offset, line, left_out = self._begin
+            return Messages(b"".join(self._lines[:line]), offset, left_out)
+        return Messages(b"".join(self._lines), end, self._left_out | inside)

@@ -8,7 +8,8 @@ personal data and marks are stored.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from hashlib import blake2b
 
 #: How many bytes before a position tell a file: about one line, with its time stamp.
@@ -23,14 +24,16 @@ def fingerprint(tail: bytes) -> str:
     return blake2b(tail, digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mark:
     """A position in a file.
 
     path: where the log is expected, even after the file itself has been renamed.
     offset: everything before it has been handed on.
     tail: the fingerprint of the (at most TAIL_BYTES) bytes before the offset.
-    inside: the offset is inside an overlong line that is being left out.
+    inside: what is being left out at the offset, as lines.py has it; 0 if nothing is.
+    written: when the file had last been written to (its mtime, ns) as it was read up to here. So
+        the file that holds the position, and every later one, is at least as young. 0: unknown.
     """
 
     path: str
@@ -38,7 +41,8 @@ class Mark:
     inode: int
     offset: int
     tail: str
-    inside: bool
+    inside: int
+    written: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -49,9 +53,10 @@ class Mark:
         """Under which the mark is kept among those of its source."""
         return f"{self.device}:{self.inode}"
 
+    @cached_property
     def text(self) -> str:
         """The mark in writing."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def parse(cls, text: str) -> Mark | None:
@@ -60,6 +65,6 @@ class Mark:
             mark = cls(**json.loads(text))
         except (ValueError, TypeError):
             return None
-        numbers = (mark.device, mark.inode, mark.offset)
-        sound = isinstance(mark.path, str) and all(type(n) is int and n >= 0 for n in numbers)
-        return mark if sound else None
+        numbers = (mark.device, mark.inode, mark.offset, mark.written)
+        sound = isinstance(mark.path, str) and isinstance(mark.inside, int)
+        return mark if sound and all(type(n) is int and n >= 0 for n in numbers) else None

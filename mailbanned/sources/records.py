@@ -5,7 +5,9 @@ fields that begin with an underscore. A record of sshd counts if root wrote it a
 sshd's messages come. A unit alone is no proof for sshd: a user's shell may run in its cgroup; and
 it is no condition either, because it is missing for processes that ended at once. Records of other
 units count if root or a system user wrote them (Postfix logs as its own user): commands that mail
-delivery runs for people are in the unit's cgroup, too, but run as those people.
+delivery runs for people are in the unit's cgroup, too, but run as those people. The same is asked
+of records that a match (FIELD=value) picks, so a field without an underscore is believed of every
+system user.
 
 A record becomes one line, whatever its message holds (a line break in it becomes `\n`):
 
@@ -16,81 +18,100 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from mailbanned.sources.places import Place
 
 _SSHD = ("sshd", "sshd-session", "sshd-auth")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_./@-]")
+_YEAR_9999_US = 253_370_764_800_000_000
+#: What is looked at, besides the fields of matches.
+_FIELDS = ("MESSAGE", "SYSLOG_IDENTIFIER", "_HOSTNAME", "_PID", "_UID", "_EXE", "_TRANSPORT",
+           "_SYSTEMD_UNIT")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A journal record. cursor: its place; at: when journald got it (epoch); line: its text with
-    LF, None if it is not to be believed.
-    """
+class Record(NamedTuple):
+    """A journal record: its place, and its fields as journalctl's JSON has them."""
 
-    cursor: str
-    at: float
-    line: bytes | None
+    place: Place
+    fields: dict[str, Any]
 
 
-def unit_name(unit: str) -> str:
-    """A unit's full name: "sshd" is "sshd.service"."""
-    return unit if "." in unit else f"{unit}.service"
+def entry_name(entry: str) -> str:
+    """An entry of a source in full: the unit "sshd" is "sshd.service"; a match is as it is."""
+    return entry if "." in entry or "=" in entry else f"{entry}.service"
 
 
-def matches(units: Sequence[str]) -> list[str]:
-    """The arguments with which journalctl picks the records of these units."""
-    arguments: list[str] = []
-    for unit in units:
-        if _is_sshd(unit):
-            identifiers = [f"SYSLOG_IDENTIFIER={identifier}" for identifier in _SSHD]
-            arguments += ["+", *identifiers, "_UID=0"]
-        else:
-            arguments += ["+", f"_SYSTEMD_UNIT={unit_name(unit)}"]
-    return arguments[1:]
+def matches(entries: Iterable[str]) -> list[str]:
+    """The arguments with which journalctl picks the records of these entries, and no others."""
+    groups = dict.fromkeys(map(_match, entries))
+    return [argument for group in groups for argument in ("+", *group)][1:]
 
 
-def parse(text: bytes, units: Sequence[str]) -> Record | None:
+def fields(entries: Iterable[str]) -> list[str]:
+    """The fields of a record that matter for these entries."""
+    named = (entry.partition("=")[0] for entry in entries if "=" in entry)
+    return list(dict.fromkeys((*_FIELDS, *named)))
+
+
+def parse(text: bytes) -> Record | None:
     """A record from a line of `journalctl -o json`, None if it is none."""
     try:
-        fields = json.loads(text)
-        cursor, at = fields["__CURSOR"], int(fields["__REALTIME_TIMESTAMP"])
-        moment = datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="microseconds")
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
+        found = json.loads(text)
+        cursor, at = found["__CURSOR"], int(found["__REALTIME_TIMESTAMP"])
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not isinstance(cursor, str):
+    if not isinstance(cursor, str) or not 0 <= at < _YEAR_9999_US:
         return None
-    message = _message(fields.get("MESSAGE"))
-    if message is None or not any(_is_believed(fields, unit) for unit in units):
-        return Record(cursor, at / 1e6, None)
-    head = f"{moment} {_safe(fields.get('_HOSTNAME'))} {_safe(fields.get('SYSLOG_IDENTIFIER'))}"
-    pid = fields.get("_PID")
+    return Record(Place(at, cursor), found)
+
+
+def line(record: Record) -> bytes | None:
+    """The record as a line with LF; None if its message is not certain."""
+    found = record.fields
+    message = _message(found.get("MESSAGE"))
+    if message is None:
+        return None
+    seconds, micros = divmod(record.place.at, 1_000_000)
+    moment = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06}+00:00"
+    head = f"{moment} {_safe(found.get('_HOSTNAME'))} {_safe(found.get('SYSLOG_IDENTIFIER'))}"
+    pid = found.get("_PID")
     tag = f"[{pid}]: " if isinstance(pid, str) and pid.isascii() and pid.isdigit() else ": "
-    body = message.replace(b"\n", b"\\n")
-    return Record(cursor, at / 1e6, (head + tag).encode() + body + b"\n")
+    return (head + tag).encode() + message.replace(b"\n", b"\\n") + b"\n"
 
 
-def _is_sshd(unit: str) -> bool:
-    """Debian calls it ssh; with socket activation it is sshd@..., a unit for each connection."""
-    return re.split("[.@]", unit, maxsplit=1)[0] in ("ssh", "sshd")
-
-
-def _is_believed(fields: dict[str, Any], unit: str) -> bool:
-    uid = fields.get("_UID")
-    if not _is_sshd(unit):
+def is_believed(record: Record, entry: str) -> bool:
+    """Whether a record belongs to an entry, and was written by somebody who may say such things."""
+    found = record.fields
+    uid = found.get("_UID")
+    if not _is_sshd(entry):
         system = isinstance(uid, str) and uid.isascii() and uid.isdigit() and len(uid) <= 3
-        return system and bool(fields.get("_SYSTEMD_UNIT") == unit_name(unit))
-    program = fields.get("_EXE", "/usr/")
+        field, _, value = _match(entry)[0].partition("=")
+        return system and bool(found.get(field) == value)
+    program = found.get("_EXE", "/usr/")
     return (
         uid == "0"
-        and fields.get("SYSLOG_IDENTIFIER") in _SSHD
-        and fields.get("_TRANSPORT", "syslog") in ("syslog", "stdout")
+        and found.get("SYSLOG_IDENTIFIER") in _SSHD
+        and found.get("_TRANSPORT", "syslog") in ("syslog", "stdout")
         and isinstance(program, str)
         and program.startswith("/usr/")
     )
+
+
+@lru_cache(maxsize=64)
+def _is_sshd(entry: str) -> bool:
+    """Debian calls it ssh; with socket activation it is sshd@..., a unit for each connection."""
+    return re.split("[.@]", entry, maxsplit=1)[0] in ("ssh", "sshd")
+
+
+@lru_cache(maxsize=64)
+def _match(entry: str) -> tuple[str, ...]:
+    if _is_sshd(entry):
+        return (*(f"SYSLOG_IDENTIFIER={identifier}" for identifier in _SSHD), "_UID=0")
+    return (entry if "=" in entry else f"_SYSTEMD_UNIT={entry_name(entry)}",)
 
 
 def _message(value: object) -> bytes | None:

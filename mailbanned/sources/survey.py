@@ -1,7 +1,8 @@
 """What a path (or glob) leads to at the moment: log files, what stands in their way, directories.
 
 Only looks at names and at what they lead to; nothing is opened. A FIFO, socket or device is never
-a log: opening one could block or do harm.
+a log: opening one could block or do harm. Files that were rotated away are no logs of their own,
+even if a glob matches them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailbanned.sources.marks import Identity
+from mailbanned.sources.rotated import originals
 from mailbanned.sources.troubles import Trouble, unreadable
 
 
@@ -25,10 +28,18 @@ class Survey:
     directories: set[str] = field(default_factory=set)
 
 
-def survey(pattern: str) -> Survey:
-    """Looks at everything that a glob, or a plain path, leads to now."""
+def survey(pattern: str, logs: Collection[str] = ()) -> Survey:
+    """Looks at everything that a glob, or a plain path, leads to now.
+
+    logs: paths that are known as logs. What was rotated away from one of them, or from another
+    match, is no log of its own.
+    """
     found = Survey(directories=_directories(pattern))
-    for path in _matches(pattern):
+    matches = _matches(pattern)
+    logs = {*logs, *matches}
+    for path in matches:
+        if not logs.isdisjoint(originals(path)):
+            continue
         try:
             status = Path(path).lstat()
             if stat.S_ISLNK(status.st_mode):
@@ -46,22 +57,6 @@ def survey(pattern: str) -> Survey:
             remedy = "name the log file itself, or remove what is in its place"
             found.troubles[path] = Trouble("waiting", f"{path} is {kind}; {remedy}")
     return found
-
-
-def siblings(path: str, inode: int) -> list[str]:
-    """Regular files with this inode number beside the path, or beside what it leads to."""
-    found = []
-    for directory in {Path(path).parent, Path(os.path.realpath(path)).parent}:
-        try:
-            with os.scandir(directory) as entries:
-                found += [e.path for e in entries if e.inode() == inode and _is_file(e)]
-        except OSError:
-            continue
-    return found
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False)
 
 
 def _matches(pattern: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""One open log file, read on from a position; the only file with aiofiles.
+"""One open log file, read on from a position.
 
-The file is held by its descriptor, so neither renaming nor deleting it loses a line. Every read
-begins a little before the position and compares: a file that was emptied or written anew, even
-one that has since grown beyond the position, is noticed before a byte of it is taken for new.
+Every read begins a little before the position and compares: a file that was emptied or written
+anew, even one that has since grown beyond the position, is noticed before a byte of it is taken
+for new.
 
 Known limit: a file that is written anew with the very same bytes before the position passes for
 the old one. In a log with time stamps that does not happen.
@@ -10,17 +10,11 @@ the old one. In a log with time stamps that does not happen.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import errno
 import os
-import stat
 
-import aiofiles
-from aiofiles.threadpool.binary import AsyncFileIO
-
-from mailbanned.sources.lines import cut
+from mailbanned.sources.lines import messages
 from mailbanned.sources.marks import TAIL_BYTES, Identity, Mark, fingerprint
+from mailbanned.sources.raw import Packed, Raw, open_raw
 
 CHUNK_BYTES = 256 * 1024
 
@@ -32,110 +26,107 @@ class Rewritten(Exception):
 class Tail:
     """A log file and the position up to which its lines were handed out.
 
+    raw: the bytes of the file.
+    packed: its bytes are what was packed into it; nothing will be added.
     seated: whether it has a position already.
+    offset: the position.
     at_end: whether the last read came to the end of the file.
-    Methods raise OSError when the file system fails.
+    rest: how many bytes behind the position were no whole line at the last read.
+    Methods raise OSError when the file system fails, and Unpackable.
     """
 
-    def __init__(self, file: AsyncFileIO, identity: Identity) -> None:
-        self.identity = identity
+    def __init__(self, raw: Raw) -> None:
+        status = raw.status()
+        self.identity: Identity = (status.st_dev, status.st_ino)
+        self.packed = isinstance(raw, Packed)
+        self.raw = raw
         self.seated = False
         self.at_end = False
-        self._file = file
-        self._offset = 0
+        self.offset = 0
+        self.rest = 0
         self._before = b""
-        self._inside = False
-        self._seen: tuple[int, int] | None = None
+        self._ahead = b""
+        self._inside = 0
+        self._seen = (0, 0)
+        self._written = status.st_mtime_ns
         self._mark: Mark | None = None
 
     @classmethod
-    async def open(cls, path: str) -> Tail:
+    async def open(cls, path: str, packed: bool = False) -> Tail:
         """Opens the file that the path leads to now; OSError also if it is no regular file."""
-        opening = asyncio.ensure_future(
-            aiofiles.open(path, "rb", buffering=0, opener=_without_blocking)
-        )
-        try:
-            file = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            with contextlib.suppress(OSError):  # the thread cannot be cancelled: it opens anyway
-                await (await opening).close()
-            raise
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            await file.close()
-            raise OSError(errno.EINVAL, "no regular file")
-        return cls(file, (status.st_dev, status.st_ino))
-
-    async def close(self) -> None:
-        """Lets go of the file, even if the caller is cancelled meanwhile."""
-        await asyncio.shield(self._file.close())
-
-    def status(self) -> os.stat_result:
-        """Size, times and links of the file as they are now."""
-        return os.fstat(self._file.fileno())
+        return cls(await open_raw(path, packed))
 
     def lag(self) -> int:
-        """How many bytes of it are not handed out yet."""
-        return max(0, self.status().st_size - self._offset)
+        """How many bytes of it are not handed out yet; of a packed file, as it is packed."""
+        return self.raw.behind(self.offset)
 
     def mark(self, path: str) -> Mark:
         """Where reading resumes, for the log that is expected at this path."""
         if self._mark is None or self._mark.path != path:
             tail = fingerprint(self._before)
-            self._mark = Mark(path, *self.identity, self._offset, tail, self._inside)
+            self._mark = Mark(path, *self.identity, self.offset, tail, self._inside, self._written)
         return self._mark
 
-    async def seat(self, offset: int, inside: bool = False) -> None:
-        """Takes a position: the start of a line, or a place inside one that is left out."""
+    async def seat(self, offset: int) -> None:
+        """Takes a position, which is the start of a line."""
         back = min(offset, TAIL_BYTES)
-        self._settle(offset, await self.read_at(offset - back, back), inside)
+        self._settle(offset, await self.raw.read_at(offset - back, back), 0)
 
     async def resume(self, mark: Mark) -> bool:
-        """Takes the position of a mark, if this is the file of the mark or a copy of it."""
-        if mark.offset == 0 and mark.identity != self.identity:
+        """Takes the position of a mark, if this is the file of the mark or a copy of it.
+
+        A mark at the start of a file says nothing about it, and so is never taken.
+        """
+        if mark.offset == 0:
             return False
         back = min(mark.offset, TAIL_BYTES)
-        before = await self.read_at(mark.offset - back, back)
+        before = await self.raw.read_at(mark.offset - back, back)
         if fingerprint(before) != mark.tail:
             return False
         self._settle(mark.offset, before, mark.inside)
+        self._written = mark.written
         return True
 
-    def _settle(self, offset: int, before: bytes, inside: bool) -> None:
-        self._offset, self._before, self._inside = offset, before, inside
-        self.seated, self.at_end = True, False
+    def unseat(self) -> None:
+        """Gives up the position: what was before it is no longer there."""
+        self._settle(0, b"", 0)
+        self.seated, self._ahead = False, b""
+
+    def expect(self, head: bytes) -> None:
+        """If the file does not begin with this when it is first read, it was written anew."""
+        self._ahead = head
+
+    def _settle(self, offset: int, before: bytes, inside: int) -> None:
+        self.offset, self._before, self._inside = offset, before, inside
+        self.seated, self.at_end, self.rest = True, False, 0
         self._mark = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last read ended inside a line."""
+        return self.rest > 0 or bool(self._inside)
 
     def has_more(self) -> bool:
         """Whether the end was not reached yet, or the file changed since."""
-        return not self.at_end or self._shape() != self._seen
+        return not self.at_end or _shape(self.raw.status()) != self._seen
 
     async def read(self) -> bytes:
         """The next whole lines, b"" if there are none (yet). Raises Rewritten."""
-        shape = self._shape()
+        shape = _shape(self.raw.status())
         back = len(self._before)
-        data = await self.read_at(self._offset - back, back + CHUNK_BYTES)
-        if not data.startswith(self._before):
-            self.seated = self.at_end = False
+        data = await self.raw.read_at(self.offset - back, back + CHUNK_BYTES)
+        if not data.startswith(self._before or self._ahead):
             raise Rewritten
-        self.at_end, self._seen = len(data) < back + CHUNK_BYTES, shape
-        lines, end, inside = cut(data, back, self._inside)
+        self.at_end = len(data) < back + CHUNK_BYTES and not self.raw.broken
+        self._seen, self._written, self._mark = shape, shape[1], None
+        lines, end, self._inside = messages(data, back, self._inside)
+        self.rest = len(data) - end
         if end > back:
-            self._offset, self._inside = self._offset + end - back, inside
+            self.offset += end - back
             self._before = data[max(0, end - TAIL_BYTES) : end]
-            self._mark = None
         return lines
 
-    async def read_at(self, offset: int, size: int) -> bytes:
-        """Bytes of the file; fewer than `size` only at its end."""
-        os.lseek(self._file.fileno(), offset, os.SEEK_SET)
-        return await self._file.read(size)
 
-    def _shape(self) -> tuple[int, int]:
-        """What is different after every change of the file."""
-        status = self.status()
-        return status.st_size, status.st_mtime_ns
-
-
-def _without_blocking(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+def _shape(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of the last change: one of them is another after every change of the file."""
+    return status.st_size, status.st_mtime_ns

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailbanned.log import get_logger
+from mailbanned.sources.base import PathState
+from mailbanned.sources.raw import Unpackable
 
 log = get_logger("sources")
 
@@ -22,10 +24,23 @@ class Trouble:
 def unreadable(path: str, error: OSError) -> Trouble:
     """The trouble with a log that is there but cannot be read."""
     reason = error.strerror or str(error)
+    if isinstance(error, Unpackable):
+        return Trouble(
+            "unreadable", f"{path} cannot be unpacked ({reason}); the rest of it is lost"
+        )
     remedy = "look into the file system that it is on"
     if isinstance(error, PermissionError):
         remedy = "give the daemon's user the right to read it (mode, ACL, SELinux: ausearch -m avc)"
     return Trouble("unreadable", f"{path} cannot be read ({reason}); {remedy}")
+
+
+def mute(path: str) -> Trouble:
+    """The trouble with a log that grows and says nothing."""
+    return Trouble(
+        "waiting",
+        f"{path} is written to, but for ten minutes no line in it was ended; "
+        "see what the service writes there, and whether that is its log",
+    )
 
 
 class Troubles:
@@ -61,6 +76,13 @@ class Troubles:
         elif say and not self._said_missing:
             self._said_missing = True
             log.warning(self._missing_text(pattern), source=self._source)
+
+    def states(self) -> list[PathState]:
+        """The paths with troubles at which no file is open."""
+        return [
+            PathState(path, trouble.state, None, 0, 0.0, None)
+            for path, trouble in self._by_path.items()
+        ]
 
     def worst(self) -> Trouble | None:
         """The trouble to show."""

@@ -70,6 +70,15 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
         ("sources.a = {}", "sources.a: needs either path or journal; give one of them"),
         ('sources.a = { path = "/a", journal = ["b"] }',
          "sources.a: needs either path or journal; give one of them"),
+        ('sources.a.journal = ["postfix", "syslog_identifier=dovecot"]',
+         "sources.a.journal: 'syslog_identifier=dovecot' is neither a unit nor a match; write it "
+         "like 'sshd.service' or 'SYSLOG_IDENTIFIER=dovecot'"),
+        ('sources.a.journal = ["__CURSOR=1"]',
+         "sources.a.journal: '__CURSOR=1' is neither a unit nor a match; write it like "
+         "'sshd.service' or 'SYSLOG_IDENTIFIER=dovecot'"),
+        ('sources.a.journal = ["a b"]',
+         "sources.a.journal: 'a b' is neither a unit nor a match; write it like 'sshd.service' or "
+         "'SYSLOG_IDENTIFIER=dovecot'"),
         ('sources.a.path = ""', "sources.a: path names no file; give the path of a log"),
         ('sources.a = { path = "/a", timezone = "CEST/Berlin" }',
          "sources.a.timezone: is no known time zone (it is 'CEST/Berlin'); use an IANA name such "

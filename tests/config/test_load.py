@@ -123,19 +123,20 @@ def test_disabled_jails_rest(folder: Folder) -> None:
 
 
 def test_sources(folder: Folder) -> None:
-    """A source is a path or units of the journal, and may have a time zone."""
+    """A source is a path, or units and matches of the journal, and may have a time zone."""
     config = folder.load(
         """
         [sources.a]
         path = "/var/log/*.log"
         timezone = "Europe/Berlin"
         [sources.b]
-        journal = ["sshd.service", "ssh.service"]
+        journal = ["ssh", "postfix@-.service", "CONTAINER_NAME=a mail=1"]
         """
     )
     a, b = config.file.sources["a"], config.file.sources["b"]
+    entries = ["ssh", "postfix@-.service", "CONTAINER_NAME=a mail=1"]
     assert (a.path, a.journal, a.timezone) == ("/var/log/*.log", None, ZoneInfo("Europe/Berlin"))
-    assert (b.path, b.journal, b.timezone) == (None, ["sshd.service", "ssh.service"], None)
+    assert (b.path, b.journal, b.timezone) == (None, entries, None)
 
 
 def test_a_filter_beside_the_main_file(folder: Folder) -> None:

@@ -48,6 +48,7 @@ def test_the_eight_jails(shipped: Config) -> None:
         name: JailRules(
             name, source, filter_, maxretry, HOUR, bantime, unknown,
             ipv6_prefix=64, ignore=shipped.file.defaults.ignore, ignore_own=True,
+            outage=filter_ in ("postfix-sasl", "dovecot", "dovecot-unknown"),
         )
         for name, (source, filter_, maxretry, bantime, unknown) in JAILS.items()
     }  # fmt: skip

@@ -32,9 +32,10 @@ def filter_set(*names: str) -> FilterSet:
 
 def failures(block: bytes, *names: str) -> list[Failure]:
     """What the named filters (all, if none is named) find in a block."""
-    return list(filter_set(*names).failures(block, NOW))
+    found = filter_set(*names).read(block, NOW)
+    return [failure for failure in found if isinstance(failure, Failure)]
 
 
 def found(line: bytes, *names: str) -> dict[str, str]:
     """The address that each filter reports for the line, by the filter's name."""
-    return {f.rule.split("/")[0]: str(f.address) for f in failures(line + b"\n", *names)}
+    return {f.rule.split("/")[0]: f.address for f in failures(line + b"\n", *names)}

@@ -1,4 +1,4 @@
-"""problems: a filter's own samples tell when it no longer does what it promises."""
+"""Filter and problems: a filter's own samples tell when it no longer does what it promises."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ HIT = b"May  1 06:43:08 mx a bob from 203.0.113.5"
 
 
 def samples(*given: Sample, patterns: tuple[Pattern, ...] = (FIRST,)) -> list[str]:
-    return problems(Filter("own", patterns, samples=given))
+    return [one.text for one in problems(Filter("own", patterns, samples=given))]
 
 
 def test_right_samples_say_nothing() -> None:
     """A hit that reports its address and user, and a miss that matches nothing, are all right."""
-    hit = Sample(HIT, True, "203.0.113.5", "bob")
-    assert samples(hit, Sample(b"May  1 06:43:08 mx b", False)) == []
+    hit = Sample(HIT, "failure", "203.0.113.5", "bob")
+    assert samples(hit, Sample(b"May  1 06:43:08 mx b", "")) == []
 
 
 @pytest.mark.parametrize(
     ("sample", "complaint"),
     [
-        (Sample(b"May  1 06:43:08 mx b", True, "203.0.113.5"), "hit does not match"),
-        (Sample(HIT, False), "miss matches (own/first, 203.0.113.5)"),
-        (Sample(HIT, True, "203.0.113.6", "bob"), "hit reports 203.0.113.5, user 'bob' instead"),
-        (Sample(HIT, True, "203.0.113.5"), "instead of 203.0.113.5, user None"),
+        (Sample(b"May  1 06:43:08 mx b", "failure", "203.0.113.5"), "hit does not match"),
+        (Sample(HIT, ""), "miss matches (own/first, 203.0.113.5)"),
+        (
+            Sample(HIT, "failure", "203.0.113.6", "bob"),
+            "hit reports 203.0.113.5, user 'bob'",
+        ),
+        (Sample(HIT, "failure", "203.0.113.5"), "instead of 203.0.113.5, user None"),
     ],
 )
 def test_a_wrong_sample_is_told(sample: Sample, complaint: str) -> None:
@@ -39,13 +42,39 @@ def test_a_wrong_sample_is_told(sample: Sample, complaint: str) -> None:
 def test_a_literal_that_its_hits_lack_is_told() -> None:
     """A pattern whose literal is missing in a line would never be tried on it."""
     blind = Pattern("own", "blind", literal="FROM", match="a <USER> from <ADDR>")
-    [problem] = samples(Sample(HIT, True, "203.0.113.5", "bob"), patterns=(blind,))
+    [problem] = samples(Sample(HIT, "failure", "203.0.113.5", "bob"), patterns=(blind,))
     assert "literal of own/blind" in problem
 
 
 def test_the_first_pattern_that_fits_reports() -> None:
     """Patterns are tried in order, and one of them speaks for the line."""
-    hit = Sample(HIT, True, "203.0.113.5", "bob")
+    hit = Sample(HIT, "failure", "203.0.113.5", "bob")
     assert samples(hit, patterns=(FIRST, SECOND)) == []
     [problem] = samples(hit, patterns=(SECOND, FIRST))
     assert "user 'a bob' instead" in problem
+
+
+KNOWN = Pattern("own", "known", match="a root from <ADDR>", kind="known")
+
+
+def test_a_known_line_is_no_failure() -> None:
+    """An exception that stands first keeps the line from the pattern behind it."""
+    root = b"May  1 06:43:08 mx a root from 203.0.113.5"
+    assert samples(Sample(root, ""), patterns=(KNOWN, FIRST)) == []
+    assert samples(Sample(root, "known", "203.0.113.5"), patterns=(KNOWN, FIRST)) == []
+    [problem] = samples(Sample(root, "failure", "203.0.113.5", "root"), patterns=(KNOWN, FIRST))
+    assert "hit is known (own/known) instead of failure" in problem
+
+
+def test_a_hit_that_does_not_match_shows_where_it_stops() -> None:
+    """The pattern that comes furthest is named, and the place in the line is shown."""
+    missed = Sample(b"May  1 06:43:08 mx a bob of 203.0.113.5", "failure", "203.0.113.5", "bob")
+    [problem] = problems(Filter("own", (KNOWN, FIRST), samples=(missed,)))
+    assert problem.shown.startswith("pattern first comes furthest:\na bob of 203.0.113.5\n")
+    assert "from" in problem.shown
+
+
+def test_a_cut_up_line_is_joined_first() -> None:
+    """A sample may be the several lines that a container runtime made of one."""
+    cut = b"2026-05-01T06:43:08Z stdout P a bo\n2026-05-01T06:43:08Z stdout F b from 203.0.113.5"
+    assert samples(Sample(cut, "failure", "203.0.113.5", "bob")) == []

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, split
-from mailbanned.model import Failure
+from mailbanned.containers import plain
+from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, Tally, split
+from mailbanned.model import Failure, Line, Sign
 from tests.filters.shipped import NAMES, NOW, filter_set, shipped
 
 LONGEST = 8192
@@ -25,7 +26,7 @@ BAD, WORSE, LOST = bad("bad", "bad"), bad("worse", "worse"), bad("lost", "lost b
 
 
 def run(block: bytes, *filters: Filter, first_line: int = 1) -> list[tuple[int, str, str | None]]:
-    found = FilterSet(filters or [BAD], Stamps(UTC)).failures(block, NOW, first_line)
+    found = FilterSet(filters or [BAD], Stamps(UTC)).read(block, NOW, first_line)
     return [(failure.number, str(failure.address), failure.user) for failure in found]
 
 
@@ -96,19 +97,63 @@ def test_an_overlong_line_is_passed_over_and_counted() -> None:
     assert len(fits) == LONGEST
     filters = FilterSet([BAD], Stamps(UTC))
     block = b"\n".join([fits, b"x" + fits, b"bad " * 262144, b"bad a from 203.0.113.6"])
-    found = [(f.number, str(f.address)) for f in filters.failures(block, NOW)]
+    found = [(f.number, str(f.address)) for f in filters.read(block, NOW)]
     assert found == [(1, "203.0.113.5"), (4, "203.0.113.6")]
-    assert filters.overlong == 2
+    assert filters.tally.overlong == 2
 
 
-def line_by_line(block: bytes, names: tuple[str, ...]) -> Iterator[Failure]:
+SUSPECT = Filter(
+    "gate",
+    (
+        Pattern("gate", "known", match="gate closed for the night", kind="known"),
+        Pattern("gate", "refused", match="gate closed to <USER> from <ADDR>"),
+        Pattern("gate", "opened", match="gate opened to <USER> from <ADDR>", kind="success"),
+    ),
+    suspects=(b"gate closed",),
+)
+
+
+def test_what_looks_like_a_failure_and_fits_nothing_is_noted() -> None:
+    """It is counted and the newest kept; failures, known lines and other lines are not."""
+    tally, noted = Tally(), list[Line]()
+    filters = FilterSet([SUSPECT, BAD], Stamps(UTC), tally)
+    filters.on_unmatched = noted.append
+    block = (
+        b"gate closed for the night\ngate closed to bob from 203.0.113.5\ngate\n"
+        b"May  1 06:43:08 mx gate closed to bob\ngate closed: bad a from 203.0.113.5\n"
+        b"gate closed in anger\nbad gate closed from 203.0.113.5\n"
+    )
+    assert len(list(filters.read(block, NOW))) == 2
+    assert [line.number for line in noted] == [4, 5, 6]
+    assert (tally.unmatched, tally.unmatched_line) == (3, b"gate closed in anger")
+    assert tally.unmatched_at == NOW
+
+
+def test_every_pattern_counts_its_hits() -> None:
+    """By its rule, with the time of the last line; patterns without hits are listed as well."""
+    tally = Tally()
+    block = b"May  1 06:43:08 mx gate closed to bob from 203.0.113.5\n" * 2
+    for filters in (FilterSet([SUSPECT], Stamps(UTC), tally) for _ in range(2)):
+        list(filters.read(block + b"gate opened to bob from 203.0.113.5\n", NOW))
+    counts = {rule: hits.count for rule, hits in tally.patterns.items()}
+    assert counts == {"gate/known": 0, "gate/refused": 4, "gate/opened": 2}
+    assert tally.patterns["gate/refused"].last_at == split(block, 1, Stamps(UTC), NOW).at
+    assert tally.patterns["gate/opened"].last_at == NOW
+
+
+def test_patterns_share_what_is_searched_for() -> None:
+    """A text that is searched for anyway serves all patterns that contain it."""
+    assert FilterSet([SUSPECT], Stamps(UTC)).searched == (b"gate closed", b"gate opened to ")
+
+
+def line_by_line(block: bytes, names: tuple[str, ...]) -> Iterator[Failure | Sign]:
     """What every filter says to every line, with no prefilter in between."""
     stamps = Stamps(UTC)
-    for number, raw in enumerate(block.split(b"\n"), start=1):
+    for number, raw in enumerate(plain(block).split(b"\n"), start=1):
         if len(raw) <= LONGEST:
             line = split(raw, number, stamps, NOW)
             found = (shipped(name).match(line) for name in names)
-            yield from (failure for failure in found if failure is not None)
+            yield from (one for one in found if one and getattr(one, "kind", "") != "known")
 
 
 SAMPLES = [sample.line for name in NAMES for sample in shipped(name).samples]
@@ -127,4 +172,13 @@ BLOCKS = st.lists(
 @given(BLOCKS)
 def test_a_block_is_read_as_its_lines_are(block: bytes) -> None:
     """In any block, the prefilter finds just what asking each filter for each line finds."""
-    assert list(filter_set(*NAMES).failures(block, NOW)) == list(line_by_line(block, NAMES))
+    assert list(filter_set(*NAMES).read(block, NOW)) == list(line_by_line(block, NAMES))
+
+
+def test_a_part_of_a_container_line_is_no_line() -> None:
+    """A runtime cuts long messages where the sender likes: they count only when they are whole."""
+    stamp = b"2026-05-01T06:43:08.1Z stdout "
+    head, tail = b"bad x", b"bad a from 198.51.100.7 from 203.0.113.5\n"
+    assert run(stamp + b"P " + tail) == []
+    whole = stamp + b"P " + head + b"\n" + stamp + b"F " + tail
+    assert run(whole) == [(2, "203.0.113.5", "xbad a from 198.51.100.7")]

@@ -14,6 +14,7 @@ from functools import partial
 import pytest
 
 from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, split
+from mailbanned.model import Line
 from tests.filters.shipped import NAMES, NOW, filter_set, shipped
 
 SMALL, GROWTH, MOST = 6000, 8, 24.0
@@ -55,7 +56,7 @@ def stretched(
     pattern: Pattern, head: bytes, part: bytes, tail: bytes, size: int
 ) -> Callable[[], object]:
     """The search of a line of that size."""
-    line = head + part * (size // len(part)) + tail
+    line = Line(1, None, head + part * (size // len(part)) + tail)
     return lambda: pattern.find(line)
 
 
@@ -65,9 +66,9 @@ PATTERNS = [(name, pattern) for name in NAMES for pattern in shipped(name).patte
 @pytest.mark.parametrize(("name", "pattern"), PATTERNS, ids=[p.rule for _, p in PATTERNS])
 def test_a_pattern_takes_linear_time(name: str, pattern: Pattern) -> None:
     """A line that a pattern's own hits are stretched to costs no more than in proportion."""
-    lines = [split(s.line, 1, Stamps(UTC), NOW).text for s in shipped(name).samples if s.matches]
-    text = next(line for line in lines if pattern.find(line))
-    for head, part, tail in adversaries(text):
+    lines = [split(s.line, 1, Stamps(UTC), NOW) for s in shipped(name).samples if s.kind]
+    fitting = next(line for line in lines if pattern.find(line))
+    for head, part, tail in adversaries(fitting.text):
         assert growth(partial(stretched, pattern, head, part, tail)) < MOST
 
 
@@ -87,7 +88,7 @@ def test_a_block_takes_linear_time(part: bytes, times: int) -> None:
 
     def read(size: int) -> Callable[[], object]:
         block = part * (size * times // len(part))
-        return lambda: list(filter_set(*NAMES).failures(block, NOW))
+        return lambda: list(filter_set(*NAMES).read(block, NOW))
 
     assert growth(read) < MOST
 
@@ -100,6 +101,6 @@ def test_a_block_of_failures_takes_linear_time() -> None:
 
     def read(size: int) -> Callable[[], object]:
         block = b"from 203.0.113.5\n" * (size // 17)
-        return lambda: list(own.failures(block, NOW))
+        return lambda: list(own.read(block, NOW))
 
     assert growth(read) < MOST

@@ -27,7 +27,7 @@ def _round_trip(subject: Subject, verdict: Verdict) -> None:
 @given(st.ip_addresses(v=4), verdicts)
 def test_ipv4_addresses_come_back(address: IPv4Address, verdict: Verdict) -> None:
     """Any IPv4 address that may be banned is read back from its own rule."""
-    subject = subject_of(address)
+    subject = subject_of(str(address))
     _round_trip(subject, verdict)
     assert is_marked(subject)
 

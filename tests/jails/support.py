@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
-from mailbanned.jails import Engine, JailRules, Question
+from mailbanned.jails import Decision, Engine, JailRules, Question
 from mailbanned.model import Ban, Failure, Network, Subject
 
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
@@ -23,28 +23,28 @@ def rules(name: str = "sshd", **options: Any) -> JailRules:
 
 def failure(address: str = ONE, user: str | None = "info", rule: str = "f/p") -> Failure:
     """One matched line."""
-    return Failure(1, None, ip_address(address), user, rule)
+    return Failure(1, None, address, user, rule)
 
 
 def fail(
     engine: Engine, *times: float, address: str = ONE, user: str | None = "info",
     now: float | None = None,
-) -> list[Ban | Question]:  # fmt: skip
+) -> list[Decision]:  # fmt: skip
     """One failure at each of the times (as live lines, unless `now` says otherwise)."""
-    found: list[Ban | Question] = []
+    found: list[Decision] = []
     for at in times:
         found += engine.observe("log", failure(address, user), at, at if now is None else now)
     return found
 
 
-def bans(decisions: Iterable[Ban | Question]) -> list[Ban]:
+def bans(decisions: Iterable[Decision]) -> list[Ban]:
     """The bans among decisions; there must be no questions."""
     found = [one for one in decisions if isinstance(one, Ban)]
     assert len(found) == len(list(decisions))
     return found
 
 
-def question(decisions: list[Ban | Question]) -> Question:
+def question(decisions: list[Decision]) -> Question:
     """The one question that the decisions consist of."""
     (one,) = decisions
     assert isinstance(one, Question)

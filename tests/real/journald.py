@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -17,11 +16,13 @@ Audit=no
 ReadKMsg=no
 RateLimitIntervalSec=0
 """
-_SCRIPT = f"""set -e
+#: Keeps the namespace for as long as its standard input is open.
+_SCRIPT = """set -e
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/journald.conf.d /run/log
 printf '%s' "$1" > /run/systemd/journald.conf.d/test.conf
-exec {_JOURNALD}
+echo ready
+exec cat
 """
 
 
@@ -32,14 +33,32 @@ class Journald:
         if os.geteuid() != 0 or not Path(_JOURNALD).exists():
             raise FileNotFoundError(f"needs root and {_JOURNALD}")
         script = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _SCRIPT]
-        self._process = subprocess.Popen([*script, "sh", _CONFIGURATION])
-        self.inside = ("nsenter", f"--mount=/proc/{self._process.pid}/ns/mnt")
+        self._namespace = subprocess.Popen(
+            [*script, "sh", _CONFIGURATION], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._namespace.stdout is not None
+        assert self._namespace.stdout.readline() == b"ready\n"
+        self.inside = ("nsenter", f"--mount=/proc/{self._namespace.pid}/ns/mnt")
         self.journalctl = (*self.inside, "journalctl")
-        socket = Path(f"/proc/{self._process.pid}/root/run/systemd/journal/dev-log")
+        self._start()
+
+    def _start(self) -> None:
+        socket = Path(f"/proc/{self._namespace.pid}/root/run/systemd/journal/dev-log")
+        socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen([*self.inside, _JOURNALD])
         give_up = time.monotonic() + 10
         while not socket.exists():
             assert time.monotonic() < give_up, "journald did not start"
             time.sleep(0.01)
+
+    def _end(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=10)
+
+    def restart(self) -> None:
+        """Ends it and starts it again; its journal stays."""
+        self._end()
+        self._start()
 
     def log(self, identifier: str, message: str, by_root: bool = True) -> None:
         """Writes to the journal as a daemon does, or as any local user could."""
@@ -50,7 +69,7 @@ class Journald:
 
     def rotate(self) -> None:
         """Makes it begin new journal files."""
-        self._process.send_signal(signal.SIGUSR2)
+        subprocess.run([*self.journalctl, "--rotate"], check=True, timeout=10)
 
     def vacuum(self) -> None:
         """Deletes all journal files but the current ones."""
@@ -59,5 +78,5 @@ class Journald:
 
     def stop(self) -> None:
         """Ends it; its journal goes with it."""
-        self._process.terminate()
-        self._process.wait(timeout=10)
+        self._end()
+        self._namespace.communicate(timeout=10)

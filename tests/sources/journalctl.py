@@ -2,13 +2,16 @@
 
     python journalctl.py FILE [journalctl's options]
 
-FILE has one JSON record a line. A line "!exit N WORDS" makes it say WORDS on stderr and end with N
-(once: the line is passed over in later runs); "!deaf" makes it ignore SIGTERM. Each start is noted
-in FILE.starts, with its process id and options.
+FILE has one JSON record a line, with cursors "s=...;i=NUMBER" in their order; `--cursor` means the
+record itself or, if it is gone, the first one after it. Matches are not looked at. A line "!exit N
+WORDS" makes it say WORDS on stderr and end with N (once: the line is passed over in later runs);
+"!deaf" makes it do nothing at SIGTERM but touch FILE.asked. Each start is noted in FILE.starts,
+with its process id and options.
 """
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -20,7 +23,7 @@ def main(journal: Path, options: list[str]) -> None:
     runs = len(starts.read_text().splitlines()) if starts.exists() else 0
     with starts.open("a") as file:
         file.write(json.dumps([os.getpid(), *options]) + "\n")
-    cursors = [o.partition("=")[2] for o in options if o.startswith("--after-cursor=")]
+    cursors = [o for o in options if o.startswith("--cursor=")]
     passed, exits, position = not cursors, 0, 0
     while os.getppid() != 1:
         lines = journal.read_text().splitlines(keepends=True)
@@ -37,13 +40,16 @@ def main(journal: Path, options: list[str]) -> None:
                     print(words, file=sys.stderr)
                     raise SystemExit(int(code))
             elif line.startswith("!deaf"):
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            elif passed:
+                signal.signal(signal.SIGTERM, lambda *_: journal.with_suffix(".asked").touch())
+            elif passed or (passed := _number(line) >= _number(cursors[0])):
                 told.append(line)
-            else:
-                passed = f'"__CURSOR": "{cursors[0]}"' in line
         _print(told)
         time.sleep(0.005)
+
+
+def _number(text: str) -> int:
+    found = re.search(r";i=([0-9a-f]+)", text)
+    return int(found[1], 16) if found else 0
 
 
 def _print(lines: list[str]) -> None:

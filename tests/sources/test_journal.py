@@ -2,90 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import os
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from mailbanned.clock import SystemClock
-from mailbanned.model import Block
-from mailbanned.sources import JournalSource
-from tests.sources.rig import append, until
+from tests.sources.journals import Journal, Sources
+from tests.sources.rig import HastyClock, until
 
-STAND_IN = Path(__file__).with_name("journalctl.py")
-
-
-class Journal:
-    """A journal in a file, and a source that follows it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.path.touch()
-        self.blocks: list[Block] = []
-        self.written = 0
-        self.command: tuple[str, ...] = (sys.executable, "-S", str(STAND_IN), str(path))
-        self.source = self._source({})
-
-    def _source(self, mark: Mapping[str, str]) -> JournalSource:
-        return JournalSource(
-            "sshd",
-            ["sshd.service"],
-            clock=SystemClock(),
-            mark=mark,
-            since=1_700_000_000.9,
-            command=self.command,
-        )
-
-    def write(self, message: object, at: float | None = None, **fields: object) -> None:
-        """Adds a record by root's sshd-session; fields override."""
-        self.written += 1
-        record: dict[str, object] = {
-            "__CURSOR": f"s=abc;i={self.written}",
-            "__REALTIME_TIMESTAMP": str(int((time.time() if at is None else at) * 1e6)),
-            "_HOSTNAME": "mx",
-            "_UID": "0",
-            "_PID": "77",
-            "SYSLOG_IDENTIFIER": "sshd-session",
-            "MESSAGE": message,
-        }
-        append(self.path, (json.dumps(record | fields) + "\n").encode())
-
-    def tell(self, order: str) -> None:
-        """Adds an order to the stand-in."""
-        append(self.path, f"{order}\n".encode())
-
-    async def _emit(self, block: Block) -> None:
-        self.blocks.append(block)
-
-    @contextlib.asynccontextmanager
-    async def followed(self, mark: Mapping[str, str] | None = None) -> AsyncIterator[None]:
-        """Runs the source, from a mark if one is given."""
-        self.source = self._source(mark or {})
-        task = asyncio.create_task(self.source.run(self._emit))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    def messages(self) -> list[bytes]:
-        """What was emitted, without time, host and tag."""
-        data = b"".join(block.data for block in self.blocks)
-        return [line.partition(b"]: ")[2] for line in data.splitlines()]
-
-    def starts(self) -> list[list[str]]:
-        """The options of each run of the stand-in, its process id first."""
-        path = self.path.with_suffix(".starts")
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+SSHD = "journal sshd.service"
 
 
 @pytest.fixture
@@ -97,74 +24,109 @@ async def test_records_become_lines(journal: Journal) -> None:
     """Old records are caught up with, new ones are live, and what is at hand is one block."""
     for number in range(3):
         journal.write(f"old {number}", at=1_777_610_588.123456)
-    async with journal.followed():
-        await until(lambda: len(journal.messages()) == 3)
+    sources = Sources(journal.command)
+    source = sources.start("sshd", "sshd")
+    async with sources.reading():
+        await until(lambda: len(sources.messages("sshd")) == 3)
         first = b"2026-05-01T04:43:08.123456+00:00 mx sshd-session[77]: old 0\n"
-        assert journal.blocks[0].data.startswith(first)
-        assert [block.live for block in journal.blocks] == [False]
-        journal.write("new")
-        await until(lambda: len(journal.messages()) == 4)
-        block = journal.blocks[-1]
-        assert (block.source, block.live, block.marks) == ("sshd", True, {"journal": "s=abc;i=4"})
+        assert sources.blocks["sshd"][0].data.startswith(first)
+        assert [block.live for block in sources.blocks["sshd"]] == [False]
+        assert source.state().state == "catching-up"
+        assert source.state().lag_s > 1_000_000
+        await until(lambda: source.state().state == "following")
+        journal.write("new", at=1_999_999_999)
+        await until(lambda: len(sources.messages("sshd")) == 4)
+        block = sources.blocks["sshd"][-1]
+        assert (block.source, block.live) == ("sshd", True)
+        assert block.marks == {SSHD: "@1999999999000000 s=abc;i=4"}
         assert abs(block.arrived - time.time()) < 5
-        state = journal.source.state()
+        state = source.state()
         assert (state.kind, state.paths, state.lines) == ("journal", ("sshd.service",), 4)
+        assert (state.state, state.lag_s) == ("following", 0.0)
+
+
+async def test_a_clock_that_is_set_back_makes_nothing_old(journal: Journal) -> None:
+    """Once lines come as they are written, they do so whatever their stamps say."""
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd")
+    async with sources.reading():
+        journal.write("new")
+        await until(lambda: sources.messages("sshd") == ["new"])
+        journal.write("newer", at=time.time() - 7200)
+        await until(lambda: sources.messages("sshd") == ["new", "newer"])
+    assert [block.live for block in sources.blocks["sshd"]] == [True, True]
 
 
 async def test_how_journalctl_is_called(journal: Journal) -> None:
-    """The first run begins at `since`; a later one right after the mark's cursor."""
-    async with journal.followed():
-        await until(lambda: len(journal.starts()) == 1)
-    async with journal.followed({"journal": "s=abc;i=9"}):
-        await until(lambda: len(journal.starts()) == 2)
-    async with journal.followed({"journal": "--vacuum-size=1"}):
-        await until(lambda: len(journal.starts()) == 3)
+    """The first run begins at `since`; a later one at the mark; a mark that is none counts not."""
+    for marks in ({}, {SSHD: "@1777610588123456 s=abc;i=9"}, {SSHD: "@1 --vacuum-size=1"}):
+        sources = Sources(journal.command)
+        sources.start("sshd", "sshd.service", "CONTAINER_NAME=ssh", marks=marks)
+        runs = len(journal.starts())
+        async with sources.reading():
+            await until(lambda runs=runs: len(journal.starts()) > runs)  # type: ignore[misc]
     (_, *first), (_, *second), (_, *third) = journal.starts()
     assert "--since=@1700000000" in first
-    assert "--after-cursor=s=abc;i=9" in second
-    assert first == third
-    assert first[-4:] == [
+    assert "--since=@1700000000" in second, "the match has no mark yet"
+    assert first == second == third
+    assert first[-6:] == [
         "SYSLOG_IDENTIFIER=sshd",
         "SYSLOG_IDENTIFIER=sshd-session",
         "SYSLOG_IDENTIFIER=sshd-auth",
         "_UID=0",
+        "+",
+        "CONTAINER_NAME=ssh",
     ]
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd", marks={SSHD: "@1777610588123456 s=abc;i=9"})
+    async with sources.reading():
+        await until(lambda: len(journal.starts()) == 4)
+    assert "--cursor=s=abc;i=9" in journal.starts()[3]
 
 
 async def test_what_is_not_believed_is_left_out(journal: Journal) -> None:
     """A forged or broken record yields no line and stops nothing."""
-    async with journal.followed():
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd")
+    async with sources.reading():
         journal.write("forged", _UID="1000")
         journal.tell("no JSON")
         journal.tell("[]")
         journal.write(None)
         journal.write("true")
-        await until(lambda: journal.messages() == [b"true"])
+        await until(lambda: sources.messages("sshd") == ["true"])
 
 
 async def test_a_huge_record_is_left_out(journal: Journal) -> None:
     """A record beyond a megabyte is skipped; those around it are not."""
-    async with journal.followed():
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd")
+    async with sources.reading():
         journal.write("before")
         journal.write("x" * 3_000_000)
         journal.write("after")
-        await until(lambda: journal.messages() == [b"before", b"after"])
+        await until(lambda: sources.messages("sshd") == ["before", "after"])
 
 
 async def test_journalctl_is_started_again(journal: Journal) -> None:
-    """When journalctl ends, it is told once with its last words, and goes on after its cursor."""
+    """When journalctl ends, it is told once with its last words, and goes on where it was."""
+    clock = HastyClock()
+    sources = Sources(journal.command, clock)
+    source = sources.start("sshd", "sshd")
     with capture_logs() as said:
-        async with journal.followed():
+        async with sources.reading():
             journal.write("one")
-            await until(lambda: journal.messages() == [b"one"])
+            await until(lambda: sources.messages("sshd") == ["one"])
             journal.write("two")
             journal.tell("!exit 3 broken journal")
             journal.tell("!exit 3 broken journal")
             journal.write("three")
-            await until(lambda: journal.source.state().state == "down")
-            assert "broken journal" in journal.source.state().detail
-            await until(lambda: journal.messages() == [b"one", b"two", b"three"])
-            await until(lambda: journal.source.state().state == "following")
+            await until(lambda: source.state().state == "down")
+            clock.ahead += 60
+            assert "broken journal" in source.state().detail
+            assert source.state().lag_s > 60
+            await until(lambda: sources.messages("sshd") == ["one", "two", "three"])
+            await until(lambda: source.state().state == "following")
             assert len(journal.starts()) == 3
     assert [(entry["log_level"], "broken" in entry["event"]) for entry in said] == [
         ("warning", True),
@@ -173,30 +135,33 @@ async def test_journalctl_is_started_again(journal: Journal) -> None:
 
 
 async def test_a_missing_journalctl_is_told_once(journal: Journal, tmp_path: Path) -> None:
-    """Without journalctl the source is down and says so once; when it is there, it follows."""
+    """Without journalctl all sources are down, which is said once; with it, they follow."""
     script = tmp_path / "bin"
-    command, journal.command = journal.command, (str(script),)
+    sources = Sources((str(script),))
+    both = [sources.start("sshd", "sshd"), sources.start("mail", "postfix")]
     with capture_logs() as said:
-        async with journal.followed():
-            await until(lambda: journal.source.state().state == "down")
-            assert str(script) in journal.source.state().detail
+        async with sources.reading():
+            await until(lambda: all(one.state().state == "down" for one in both))
+            assert str(script) in both[1].state().detail
             journal.write("one")
-            (tmp_path / "new").write_text(f'#!/bin/sh\nexec {" ".join(command)} "$@"\n')
+            (tmp_path / "new").write_text(f'#!/bin/sh\nexec {" ".join(journal.command)} "$@"\n')
             (tmp_path / "new").chmod(0o755)
             (tmp_path / "new").rename(script)
-            await until(lambda: journal.messages() == [b"one"])
-            await until(lambda: journal.source.state().state == "following")
+            await until(lambda: sources.messages("sshd") == ["one"])
+            await until(lambda: all(one.state().state == "following" for one in both))
     assert [entry["log_level"] for entry in said] == ["warning", "info"]
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_journalctl_ends_with_the_source(journal: Journal, deaf: bool) -> None:
-    """When the source is stopped, its journalctl is gone, even one that ignores SIGTERM."""
-    async with journal.followed():
+async def test_journalctl_ends_with_the_daemon(journal: Journal, deaf: bool) -> None:
+    """When reading is stopped, its journalctl is gone, even one that ignores SIGTERM."""
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd")
+    async with sources.reading():
         if deaf:
             journal.tell("!deaf")
         journal.write("one")
-        await until(lambda: journal.messages() == [b"one"])
+        await until(lambda: sources.messages("sshd") == ["one"])
         (pid, *_) = journal.starts()[0]
         os.kill(int(pid), 0)
         begun = time.monotonic()
@@ -205,25 +170,35 @@ async def test_journalctl_ends_with_the_source(journal: Journal, deaf: bool) -> 
     assert (time.monotonic() - begun < 2) is not deaf
 
 
+async def test_a_deaf_journalctl_is_not_left_behind_in_a_hurry(journal: Journal) -> None:
+    """When the daemon ends while its journalctl is being exchanged, the old one is gone, too."""
+    sources = Sources(journal.command)
+    sources.start("sshd", "sshd")
+    async with sources.reading():
+        journal.tell("!deaf")
+        journal.write("one")
+        await until(lambda: sources.messages("sshd") == ["one"])
+        (pid, *_) = journal.starts()[0]
+        await sources.stop("sshd")
+        await until(journal.path.with_suffix(".asked").exists)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
 async def test_back_pressure_reaches_journalctl(journal: Journal) -> None:
     """While nobody takes blocks, little is read ahead; afterwards every record comes once."""
-    gate = asyncio.Event()
-    blocks: list[Block] = []
-
-    async def emit(block: Block) -> None:
-        await gate.wait()
-        blocks.append(block)
-
     for number in range(10_000):
         journal.write(str(number))
-    task = asyncio.create_task(journal.source.run(emit))
-    await until(lambda: journal.source.state().lines > 0)
-    await asyncio.sleep(0.1)
-    assert journal.source.state().lines < 1000
-    gate.set()
-    await until(lambda: journal.source.state().lines == 10_000)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    lines = b"".join(block.data for block in blocks).splitlines()
-    assert [int(line.rpartition(b" ")[2]) for line in lines] == list(range(10_000))
+    clock = HastyClock()
+    sources = Sources(journal.command, clock)
+    source = sources.start("sshd", "sshd")
+    sources.gates["sshd"].clear()
+    async with sources.reading():
+        assert await sources.stuck("sshd") < 1000
+        clock.ahead += 30
+        assert source.state().lag_s > 30, "what was read has not been taken yet"
+        sources.gates["sshd"].set()
+        await until(lambda: source.state().lines == 10_000)
+    assert [int(message) for message in sources.messages("sshd")] == list(range(10_000))

@@ -1,12 +1,21 @@
-"""The cutting of whole lines out of bytes."""
+"""The cutting of whole lines, and of whole messages of containers, out of bytes."""
 
 from __future__ import annotations
 
 import random
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from mailbanned.sources.lines import Cut, cut
+from mailbanned.containers import plain
+from mailbanned.sources.lines import Cut, Messages, cut, messages
+from tests.runtimes import Message, Write, Written, cri, docker, logs, written
+
+settings.register_profile("lines", deadline=None)
+settings.load_profile("lines")
+
+LIMIT = 200
 
 
 @pytest.mark.parametrize(
@@ -47,3 +56,124 @@ def test_the_cut_does_not_depend_on_how_the_bytes_come(seed: int) -> None:
         position += end
         kept += found
     assert kept == b"".join(line for line in lines if len(line) <= 16)
+
+
+def read(log: bytes, pieces: list[int], limit: int) -> list[bytes]:
+    """A log as it grows by pieces of these sizes: what comes out each time, joined."""
+    position, inside, seen, found = 0, 0, 0, []
+    for piece in [*pieces, len(log)]:
+        seen = min(len(log), seen + piece)
+        lines, end, inside = messages(log[position:seen], 0, inside, limit)
+        position += end
+        found.append(plain(lines))
+        assert seen - position <= 2 * limit
+    return found
+
+
+def whole_lines(found: list[bytes]) -> list[bytes]:
+    return [line for block in found for line in block.split(b"\n") if line]
+
+
+def test_a_message_is_handed_on_when_it_is_whole() -> None:
+    """The position stays before the first part for as long as the last one is missing."""
+    before, part, end = cri("a", "stderr"), cri("b", final=False), cri("c")
+    assert messages(before + part + before) == Messages(before, len(before), 0)
+    assert messages(part + before) == Messages(b"", 0, 0)
+    assert messages(before + part + end + b"half") == Messages(
+        before + part + end, len(before + part + end), 0
+    )
+
+
+def test_ordinary_logs_are_cut_as_ever() -> None:
+    """What only looks like a part of a message holds nothing up."""
+    log = b"May  1 06:43:08 mx postfix/smtpd[1]: x stdout P y\n" * 3
+    assert messages(log + b"half") == Messages(log, len(log), 0)
+    overlong = b"x" * LIMIT + b"\n"
+    assert messages(log + overlong + log, limit=LIMIT) == Messages(
+        log + log, len(log + overlong + log), 0
+    )
+
+
+@pytest.mark.parametrize("write", [cri, docker])
+def test_a_message_without_an_end_is_left_out(write: Write) -> None:
+    """It holds other lines up for no longer than the limit, and never passes for a line."""
+    begun, more = write("begun", "stdout", False), write("May 01 x", "stdout", False)
+    other, end = write("other", "stderr", True), write("May 01 y", "stdout", True)
+    log = begun + 3 * (other + more) + other
+    lines, position, inside = messages(log, limit=LIMIT)
+    assert whole_lines([plain(lines)]) == 4 * [plain(other)[:-1]]
+    assert position == len(log)
+    for rest in (end + other, more + end + other):
+        lines, position, left = messages(log + rest, len(log), inside, LIMIT)
+        assert (whole_lines([plain(lines)]), left) == ([plain(other)[:-1]], 0)
+        assert position == len(log + rest)
+
+
+def test_an_overlong_line_ends_the_wait() -> None:
+    """A line that is left out holds nothing up, and as a last part it ends its message."""
+    begun, huge, after = cri("begun", final=False), cri(LIMIT * "x"), cri("after")
+    lines, position, inside = messages(begun + huge[:-1], limit=LIMIT)
+    assert (lines, position) == (b"\n", len(begun + huge) - 1)
+    assert messages(b"x\n" + after, 0, inside, LIMIT) == Messages(after, len(after) + 2, 0)
+    assert whole_lines(read(begun + huge + after, [], LIMIT)) == [after[:-1]]
+
+
+def test_what_is_left_out_is_known_wherever_reading_resumes() -> None:
+    """The position before one message is inside another one that is left out: it stays so."""
+    lost, begun = cri(LIMIT * "x", "stderr", False), cri("a", final=False)
+    log = lost + begun + cri("May 01 y", "stderr") + cri("b") + cri("c", "stderr")
+    wanted = [cri("ab")[:-1], cri("c", "stderr")[:-1]]
+    for seen in range(len(log)):
+        assert whole_lines(read(log, [seen], LIMIT)) == wanted
+
+
+@pytest.mark.parametrize("write", [cri, docker])
+def test_a_part_that_is_overlong_takes_its_message_with_it(write: Write) -> None:
+    """The end of a message whose start was left out as an overlong line is no line."""
+    message = Message("stdout", "x" * 300 + "May 01 06:43:08 mx sshd[1]: y", (300,))
+    log = b"".join(message.lines(write)) + write("next", "stdout", True)
+    for piece in (1, 7, 60, LIMIT + 1, len(log)):
+        found = whole_lines(read(log, [piece] * len(log), LIMIT))
+        assert found == [plain(write("next", "stdout", True))[:-1]]
+
+
+def reach(log: list[Written]) -> int:
+    """The longest stretch (bytes) that is one line, or in which some message was unfinished."""
+    longest, length, unfinished = 0, 0, set[str]()
+    for line, stream, message in log:
+        length = length + len(line) if unfinished else len(line)
+        longest = max(longest, length)
+        (unfinished.add if message is None else unfinished.discard)(stream)
+    return longest
+
+
+SIZES = st.lists(st.integers(1, 120), max_size=60)
+
+
+@given(logs(), SIZES)
+def test_messages_come_out_as_they_went_in(log: list[Written], sizes: list[int]) -> None:
+    """However a log is cut up, by its runtime and by our reads, its messages come out."""
+    data = b"".join(one.line for one in log)
+    sent = [one.message.plain() for one in log if one.message is not None]
+    assert whole_lines(read(data, sizes, 100_000)) == sent
+
+
+@given(logs(), SIZES)
+@example(
+    written(
+        [Message("stdout", "a", (1,)), Message("stderr", "b", (1,))],
+        [False, True, False, True],
+        cri,
+    ),
+    [130],
+)
+def test_no_part_ever_passes_for_a_message(log: list[Written], sizes: list[int]) -> None:
+    """With a limit that is often too narrow, what comes out is whole, and the same each time."""
+    data = b"".join(one.line for one in log)
+    sent = [one.message.plain() for one in log if one.message is not None]
+    found = whole_lines(read(data, sizes, LIMIT))
+    left = iter(sent)
+    assert all(line in left for line in found)
+    assert found == whole_lines(read(data, [], LIMIT))
+    if reach(log) <= LIMIT:
+        assert found == sent

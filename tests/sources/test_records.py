@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailbanned.sources.records import matches, parse
+from mailbanned.sources import records
+from mailbanned.sources.records import fields, is_believed, matches, parse
 
 SSHD = {
     "__CURSOR": "s=1;i=2",
@@ -22,12 +23,13 @@ POSTFIX = SSHD | {"SYSLOG_IDENTIFIER": "postfix/smtpd", "_SYSTEMD_UNIT": "postfi
 PREFIX = b"2026-05-01T04:43:08.123456+00:00 mx "
 
 
-def line(fields: dict[str, Any], *units: str) -> bytes | None:
-    """The line of a record, None if it is not believed."""
-    record = parse(json.dumps(fields).encode(), units or ("sshd",))
+def line(told: dict[str, Any], *entries: str) -> bytes | None:
+    """The line of a record, None if it is not believed of any of the entries."""
+    record = parse(json.dumps(told).encode())
     assert record is not None
-    assert (record.cursor, record.at) == ("s=1;i=2", 1777610588.123456)
-    return record.line
+    assert record.place == (1777610588123456, "s=1;i=2")
+    believed = any(is_believed(record, entry) for entry in entries or ("sshd",))
+    return records.line(record) if believed else None
 
 
 def test_a_record_reads_like_a_line_of_syslog() -> None:
@@ -54,7 +56,7 @@ def test_a_message_is_always_one_line(message: object, text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "told",
     [
         {"_UID": "1000"},
         {"_UID": None},
@@ -73,23 +75,23 @@ def test_a_message_is_always_one_line(message: object, text: bytes) -> None:
         {"MESSAGE": {"a": 1}},
     ],
 )
-def test_what_is_not_believed_of_sshd(fields: dict[str, Any]) -> None:
+def test_what_is_not_believed_of_sshd(told: dict[str, Any]) -> None:
     """A record that sshd cannot have written, or whose message is not certain, is no line."""
-    assert line(SSHD | fields) is None
+    assert line(SSHD | told) is None
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "told",
     [
         {"SYSLOG_IDENTIFIER": "sshd-auth", "_EXE": "/usr/libexec/openssh/sshd-auth"},
         {"_SYSTEMD_UNIT": "sshd@1-192.0.2.1.service", "_TRANSPORT": "syslog"},
         {"_SYSTEMD_UNIT": "session-3.scope", "_TRANSPORT": "stdout"},
     ],
 )
-def test_what_is_believed_of_sshd(fields: dict[str, Any]) -> None:
+def test_what_is_believed_of_sshd(told: dict[str, Any]) -> None:
     """sshd's helpers, sockets and processes without a known unit are sshd all the same."""
     for unit in ("sshd.service", "ssh", "sshd@.service"):
-        assert line(SSHD | fields, unit) is not None
+        assert line(SSHD | told, unit) is not None
 
 
 def test_another_unit_is_believed_by_its_unit() -> None:
@@ -100,6 +102,19 @@ def test_another_unit_is_believed_by_its_unit() -> None:
     assert line(POSTFIX | {"_UID": "1000"}, "postfix.service") is None
     assert line(POSTFIX | {"_SYSTEMD_UNIT": "user@1000.service"}, "postfix.service") is None
     assert line(POSTFIX, "dovecot") is None
+
+
+def test_a_match_is_believed_of_system_users() -> None:
+    """A record with that field and value counts if root or a system user wrote it."""
+    match = "CONTAINER_NAME=mail=1"
+    told = POSTFIX | {"CONTAINER_NAME": "mail=1"}
+    assert line(told, match) is not None
+    assert line(told | {"_UID": "89"}, match) is not None
+    assert line(told | {"_UID": "1000"}, match) is None
+    assert line(told | {"_UID": None}, match) is None
+    assert line(told | {"CONTAINER_NAME": ["mail=1", "x"]}, match) is None
+    assert line(told | {"CONTAINER_NAME": "mail"}, match) is None
+    assert line(POSTFIX, match) is None
 
 
 @pytest.mark.parametrize(
@@ -143,16 +158,27 @@ def test_an_odd_identifier_is_made_safe() -> None:
 )
 def test_what_is_no_record(text: bytes) -> None:
     """Anything else that journalctl may say is passed over."""
-    assert parse(text, ["sshd"]) is None
+    assert parse(text) is None
 
 
-def test_matches_of_several_units() -> None:
-    """Each unit is an alternative; sshd goes by identifier and root, others by their unit."""
-    assert matches(["sshd.service", "postfix"]) == [
+def test_what_is_asked_of_journalctl() -> None:
+    """Each entry is an alternative, once: sshd goes by identifier and root, a unit by its name, and
+    a match as it is; only the fields that are looked at are asked for.
+    """
+    entries = ["sshd.service", "postfix", "ssh.service", "_TRANSPORT=x", "NAME=a.b+c"]
+    assert matches(entries) == [
         "SYSLOG_IDENTIFIER=sshd",
         "SYSLOG_IDENTIFIER=sshd-session",
         "SYSLOG_IDENTIFIER=sshd-auth",
         "_UID=0",
         "+",
         "_SYSTEMD_UNIT=postfix.service",
+        "+",
+        "_TRANSPORT=x",
+        "+",
+        "NAME=a.b+c",
     ]
+    assert sorted(fields(entries)) == sorted(
+        ["MESSAGE", "SYSLOG_IDENTIFIER", "_HOSTNAME", "_PID", "_UID", "_EXE", "_TRANSPORT",
+         "_SYSTEMD_UNIT", "NAME"]
+    )  # fmt: skip

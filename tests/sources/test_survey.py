@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from mailbanned.sources.survey import siblings, survey
+from mailbanned.sources.survey import survey
 
 
 def test_files_of_a_glob(tmp_path: Path) -> None:
@@ -43,18 +42,3 @@ def test_directory_of_what_a_link_leads_to(tmp_path: Path) -> None:
     (tmp_path / "x" / "target").touch()
     (tmp_path / "mail.log").symlink_to("x/target")
     assert survey(str(tmp_path / "mail.log")).directories == {str(tmp_path), str(tmp_path / "x")}
-
-
-def test_siblings(tmp_path: Path) -> None:
-    """Files are found by inode beside a path or its target; directories and links are not."""
-    (tmp_path / "x").mkdir()
-    beside, behind = tmp_path / "mail.log.1", tmp_path / "x" / "target.1"
-    beside.touch()
-    behind.touch()
-    (tmp_path / "mail.log").symlink_to("x/target")
-    path = str(tmp_path / "mail.log")
-    assert siblings(path, beside.stat().st_ino) == [str(beside)]
-    assert siblings(path, behind.stat().st_ino) == [str(behind)]
-    assert siblings(path, (tmp_path / "x").stat().st_ino) == []
-    assert siblings(path, os.lstat(path).st_ino) == []
-    assert siblings(str(tmp_path / "no" / "mail.log"), beside.stat().st_ino) == []

@@ -1,104 +1,27 @@
-"""FileSource restarted at any moment, against a writer that rotates, deletes and truncates."""
+"""FileSource ended at any moment, against a writer that rotates, packs, deletes and truncates."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import threading
+import shutil
+import signal
 import time
-from collections import Counter
-from collections.abc import Callable
-from io import FileIO
 from pathlib import Path
 
 import pytest
 
+from tests.sources.counter import Counter
 from tests.sources.rig import Reader
-
-LINES = 6_000
-LIMIT_S = 40.0
+from tests.sources.writer import LIMIT_S, Writer
 
 
-class Writer(threading.Thread):
-    """Writes numbered lines in a thread of its own, in torn writes, through changing files.
-
-    It does what loggers and logrotate do. Only what no reader could survive is left out: lines
-    are not cut off before they were read (`seen`), and a file is not rotated away before its
-    first line was read.
-    """
-
-    def __init__(self, log: Path, seed: int, seen: Callable[[], int]) -> None:
-        super().__init__()
-        self.written = 0
-        self.done: Counter[str] = Counter()
-        self.error: BaseException | None = None
-        self._log = log
-        self._chance = random.Random(seed)
-        self._seen = seen
-        self._give_up = time.monotonic() + LIMIT_S
-
-    def run(self) -> None:
-        try:
-            self._run()
-        except BaseException as error:
-            self.error = error
-
-    def _run(self) -> None:
-        file = self._log.open("ab", buffering=0)
-        while self.written < LINES:
-            self._write(file, self._chance.randrange(1, 80))
-            action = self._chance.choice(["append"] * 6 + ["rename", "delay", "delete", "truncate"])
-            self.done[action] += 1
-            if action in ("rename", "delay"):
-                self._read(self.written)
-                file = self._rename(file, delay=action == "delay")
-            elif action == "delete":
-                self._read(self.written)
-                self._log.unlink()
-                file.close()
-                file = self._log.open("ab", buffering=0)
-            elif action == "truncate":
-                self._read(self.written)
-                file.truncate(0)
-            time.sleep(self._chance.choice([0, 0, 0.001, 0.01]))
-        file.close()
-
-    def _rename(self, old: FileIO, delay: bool) -> FileIO:
-        """As logrotate does: the server writes into the renamed file until it is reloaded."""
-        self._write(old, self._chance.randrange(20))
-        self._log.rename(self._log.with_suffix(f".{self.written}"))
-        if delay:
-            time.sleep(self._chance.choice([0, 0.01]))
-            self._write(old, self._chance.randrange(20))
-        new = self._log.open("ab", buffering=0)
-        for _ in range(3):
-            self._write(old, self._chance.randrange(20))
-            self._write(new, self._chance.randrange(20))
-        old.close()
-        return new
-
-    def _write(self, file: FileIO, count: int) -> None:
-        numbers = range(self.written, self.written + count)
-        data = b"".join(b"%07d%s\n" % (n, b"." * self._chance.randrange(200)) for n in numbers)
-        while data:
-            length = self._chance.choice([7, 100, 4096, 65536])
-            file.write(data[:length])
-            data = data[length:]
-        self.written += count
-
-    def _read(self, count: int) -> None:
-        """Waits until so many lines were read."""
-        while self._seen() < count:
-            time.sleep(0.001)
-            assert time.monotonic() < self._give_up, f"{self._seen()} of {count} lines were read"
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", list(range(1, 13)))
 async def test_every_line_comes_exactly_once(tmp_path: Path, seed: int) -> None:
     """Through hundreds of rotations and restarts at any moment no line is lost or repeated."""
     log = tmp_path / "mail.log"
     numbers: list[int] = []
-    writer = Writer(log, seed, lambda: len(numbers))
+    writer = Writer(log, seed, 6_000, lambda: len(numbers))
     chance = random.Random(-seed)
     reader = Reader(log)
     runs = 0
@@ -109,7 +32,9 @@ async def test_every_line_comes_exactly_once(tmp_path: Path, seed: int) -> None:
                 runs += 1
                 reader = Reader(log, reader.marks)
                 async with reader:
-                    stop = asyncio.get_running_loop().time() + chance.choice([0.002, 0.02, 0.1])
+                    stop = asyncio.get_running_loop().time() + chance.choice(
+                        [0.002, 0.02, 0.1, 0.5]
+                    )
                     taken = 0
                     while asyncio.get_running_loop().time() < stop:
                         await asyncio.sleep(0.001)
@@ -120,7 +45,8 @@ async def test_every_line_comes_exactly_once(tmp_path: Path, seed: int) -> None:
     assert writer.error is None
     assert sorted(numbers) == list(range(writer.written))
     assert runs > 2
-    assert min(writer.done[action] for action in ("rename", "delay", "delete", "truncate")) > 3
+    assert len(writer.done) == 7
+    assert min(writer.done.values()) > 2
 
 
 def _take(reader: Reader, taken: int, numbers: list[int]) -> int:
@@ -129,3 +55,53 @@ def _take(reader: Reader, taken: int, numbers: list[int]) -> int:
     for block in blocks:
         numbers += [int(line[:7]) for line in block.data.splitlines()]
     return len(blocks)
+
+
+@pytest.mark.parametrize("seed", list(range(1, 9)))
+def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
+    """Of a process that is killed, or sent back to an older state, each line counts just once.
+
+    The older state is that of a host that lost its power: of one age, but not the latest.
+    """
+    chance = random.Random(-seed)
+    log = tmp_path / "logs" / "mail.log"
+    log.parent.mkdir()
+    with Counter(log.parent) as counter:
+        writer = Writer(log, seed, 8_000, lambda: len(counter.counted()))
+        older = tmp_path / "older"
+        cuts, kills, setbacks = -1, 0, 0
+        counter.start()
+        writer.start()
+        while writer.is_alive():
+            time.sleep(chance.uniform(0.0, 0.6))
+            number = chance.choice([signal.SIGKILL] * 4 + [signal.SIGTERM])
+            assert counter.end(number) in (-signal.SIGKILL, 0)
+            kills += 1
+            with writer.cutting:
+                if cuts == writer.cuts and chance.random() < 0.3:
+                    setbacks += 1
+                    _put(older, log.parent)
+                else:
+                    cuts = writer.cuts
+                    _put(log.parent, older)
+            time.sleep(chance.uniform(0.0, 0.2))
+            counter.start()
+        writer.join()
+        assert writer.error is None
+        give_up = time.monotonic() + 20
+        while len(counter.counted()) < writer.written and time.monotonic() < give_up:
+            time.sleep(0.05)
+        counter.end(signal.SIGTERM)
+        numbers = sorted(counter.counted())
+    assert numbers == list(range(writer.written))
+    assert kills > 10
+    assert setbacks > 0
+
+
+def _put(one: Path, other: Path) -> None:
+    """Copies the state from one folder into another, as it is."""
+    other.mkdir(exist_ok=True)
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (other / name).unlink(missing_ok=True)
+        if (one / name).exists():
+            shutil.copyfile(one / name, other / name)

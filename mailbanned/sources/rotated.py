@@ -1,0 +1,126 @@
+"""What became of a log that was rotated: the files beside it, told by their names, oldest first.
+
+    mail.log.1  mail.1.log  mail.log.2.gz                  numbers; the highest is the oldest
+    mail.log-20260501  mail.log.2026-05-01_06  mail-20260501.log.gz  mail.log-1777610588    times
+
+Only looks at names and at what a directory says of them; nothing is opened.
+
+Known limits. Files that logrotate puts into another directory (olddir) are not found. Where several
+ways of naming stand side by side, because the rotation was set up anew, the files of the way that
+was used last are taken for the younger ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mailbanned.sources.marks import Identity
+
+# Of these only gzip's can be read; the others are told of when they are needed.
+_PACKED = re.compile(r"\.(?:gz|bz2|xz|zst|lz4|Z)\Z")
+_NUMBER = r"\.(?P<number>\d{1,5})"
+_DATE = r"[-._](?P<date>(?:19|20)\d\d-?[01]\d-?[0-3]\d(?:[-._T]?\d+)*)"
+_EPOCH = r"[-._](?P<epoch>\d{10,})"
+_ADDED = re.compile(rf"(?:{_NUMBER}|{_DATE}|{_EPOCH})\Z")
+
+
+#: A file and when it was last written to.
+Trace = tuple[Identity, int]
+
+
+class Rotated(NamedTuple):
+    """A file that may have been the log before.
+
+    named: how it was named and its place among those named in the same way; None if its name does
+        not say that it was the log.
+    written: when it was last written to (mtime, ns).
+    """
+
+    path: str
+    identity: Identity
+    packed: bool
+    named: tuple[str, str] | None
+    written: int
+
+
+def rotated(path: str, inodes: Collection[int] = ()) -> list[Rotated]:
+    """The regular files that may have been the log at a path before, oldest first.
+
+    They are in the directory of the path, or of what it leads to. inodes: files with these numbers
+    are listed whatever their names are.
+    """
+    found: dict[tuple[str, str] | Identity, Rotated] = {}
+    for log in sorted({Path(path), Path(os.path.realpath(path))}):
+        for one in _beside(log, inodes):
+            key = one.named or one.identity
+            # While a file is being packed both are there, and only the plain one is whole.
+            if key not in found or found[key].packed:
+                found[key] = one
+    used: dict[tuple[str, str] | str, int] = {}
+    for one in found.values():
+        way = one.named[0] if one.named else one.path
+        used[way] = max(used.get(way, 0), one.written)
+
+    def age(one: Rotated) -> tuple[int, str, str]:
+        way, place = one.named or (one.path, "")
+        return used[way], way, place
+
+    return sorted(found.values(), key=age)
+
+
+def traces(files: Iterable[Rotated]) -> set[Trace]:
+    """By what a new one among rotated files shows, whatever they are called meanwhile."""
+    return {(one.identity, one.written) for one in files if one.named}
+
+
+def originals(path: str) -> set[str]:
+    """The logs that a file of this name may have been; empty if it says nothing of the kind."""
+    plain = _PACKED.sub("", path)
+    extension = Path(plain).suffix
+    stem = plain.removesuffix(extension)
+    return {plain, _ADDED.sub("", plain), _ADDED.sub("", stem) + extension} - {path}
+
+
+def is_packed(path: str) -> bool:
+    """Whether a name says that the file is packed."""
+    return _PACKED.search(path) is not None
+
+
+def _beside(log: Path, inodes: Collection[int]) -> Iterator[Rotated]:
+    try:
+        with os.scandir(log.parent) as entries:
+            listed = list(entries)
+    except OSError:
+        return
+    for entry in listed:
+        named = _named(entry.name, log)
+        if named is None and entry.inode() not in inodes:
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # renamed while we looked
+            continue
+        if stat.S_ISREG(status.st_mode):
+            identity = (status.st_dev, status.st_ino)
+            yield Rotated(entry.path, identity, is_packed(entry.name), named, status.st_mtime_ns)
+
+
+def _named(name: str, log: Path) -> tuple[str, str] | None:
+    """How a file was named that was the log before: the way and the place in it."""
+    name = _PACKED.sub("", name)
+    added = None
+    if name.startswith(log.name):
+        added = _ADDED.match(name, len(log.name))
+    if added is None and name.startswith(log.stem) and name.endswith(log.suffix):
+        added = _ADDED.match(name, len(log.stem), len(name) - len(log.suffix))
+    if added is None:
+        return None
+    if added["number"]:
+        return "number", f"{99_999 - int(added['number']):05}"
+    way = "date" if added["date"] else "epoch"
+    return way, re.sub(r"\D", "", added[way])

@@ -1,0 +1,131 @@
+"""The logs that `mailbanned test` reads: packed, broken, endless, long; who reads its output."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import A, Hall, at, refused
+from tests.running import MAILBANNED
+
+QUIET = at("06:00:00", "door[1]: somebody passes by")
+
+
+def test_gzip_is_known_by_its_content(hall: Hall) -> None:
+    """Whatever a log is called, in a file, in two pieces, and on standard input."""
+    data = gzip.compress(f"{refused('06:43:01')}\n".encode()) + gzip.compress(
+        f"{refused('06:43:02', session=2)}\n".encode()
+    )
+    packed = hall.write("log", data)
+    assert hall.document(packed)["matched"] == 2
+    assert hall.document("-", stdin=data)["matched"] == 2
+
+
+@pytest.mark.parametrize("how", ["cut off", "garbled", "only a header", "not really"])
+def test_damaged_gzip_is_one_sentence(hall: Hall, how: str) -> None:
+    """It ends with 1 and says what still can be done."""
+    data = gzip.compress(os.urandom(20_000))
+    broken = {
+        "cut off": data[:9000],
+        "garbled": data[:9000] + bytes(byte ^ 0xFF for byte in data[9000:9100]) + data[9100:],
+        "only a header": data[:10],
+        "not really": b"\x1f\x8b" + b"x" * 100,
+    }[how]
+    sentence = hall.refusal(hall.write("log.gz", broken), status=1)
+    assert "log.gz: cannot be read (damaged or cut off; " in sentence
+    assert "zcat" in sentence
+
+
+def test_what_is_no_log_is_one_sentence(hall: Hall) -> None:
+    """A folder, a file that is not there, a file that may not be read."""
+    sentence = hall.refusal(hall.folder, status=1)
+    assert sentence == f"{hall.folder}: cannot be read (it is a folder; name the logs in it)"
+    sentence = hall.refusal(hall.log(QUIET), "/nonexistent", status=1)
+    assert sentence == "/nonexistent: cannot be read (No such file or directory)"
+    assert "\\x1b[31m" in hall.refusal("evil\x1b[31m", status=1)
+    result = subprocess.run(
+        ["sh", "-c", f"exec {MAILBANNED} -c {hall.config} test - <&-"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == "mailbanned: -: cannot be read (standard input is closed)\n"
+
+
+def test_nothing_at_all_is_a_log(hall: Hall) -> None:
+    """An empty file and an empty standard input have no lines, and that is no mistake."""
+    assert hall.document(hall.log())["lines"] == 0
+    assert hall.document("-", stdin=b"")["lines"] == 0
+
+
+def test_an_endless_line_is_passed_over(hall: Hall) -> None:
+    """A binary without line feeds neither fills the memory nor hides the line behind it."""
+    line = refused("06:43:01")
+    log = hall.write("log", b"x" * 12_000_000 + b"\n" + f"{line}\n".encode() + b"y" * 6_000_000)
+    document = hall.document("--jail", "strict", log)
+    assert (document["lines"], document["matched"]) == (3, 1)
+    assert document["jails"][0]["bans"][0]["line"] == 2
+
+
+def test_a_message_that_a_container_runtime_cut_up_is_one(hall: Hall) -> None:
+    """Wherever the blocks of reading end: its parts are joined, and lines keep their numbers."""
+    head = "2026-05-01T06:43:08.123456789Z stdout"
+    parts = [f"{head} P door[1]: no entry for {'x' * 300}", f"{head} F  from {A}"]
+    filler = [f"{head} F door[1]: somebody passes by"] * 19
+    log = hall.log(*(line for _ in range(1500) for line in (*filler, *parts)))
+    out = hall.lines("--jail", "strict", "--matches", log)
+    assert [match["line"] for match in out] == [n * 21 for n in range(1, 1501)]
+
+
+def test_several_logs_are_told_apart(hall: Hall) -> None:
+    """Matches, bans and the text name the log; each log counts its lines from 1."""
+    one = hall.log(QUIET, refused("06:43:01"), name="one")
+    two = hall.log(refused("07:00:00"), name="two")
+    out = hall.lines("--jail", "strict", "--matches", one, two)
+    assert [(match["log"], match["line"]) for match in out] == [(str(one), 2), (str(two), 1)]
+    document = hall.document("--jail", "strict", one, two)
+    assert (document["logs"], document["lines"]) == ([str(one), str(two)], 3)
+    assert f"{one}:2  " in hall.text("--jail", "strict", one, two)
+    assert f"{one}:2  " not in hall.text("--jail", "strict", one)
+
+
+@pytest.mark.parametrize("option", ["--matches", "--unmatched"])
+def test_whoever_has_read_enough_may_stop(hall: Hall, option: str) -> None:
+    """`mailbanned test ... | head` ends at once and without a word."""
+    log = hall.log(*[refused("06:43:01"), at("06:43:01", "door[1]: no entry")] * 20_000)
+    result = subprocess.run(
+        f"{MAILBANNED} -c {hall.config} test {option} {log} | head -n 1",
+        shell=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 1
+
+
+@pytest.fixture
+def long_log(hall: Hall) -> Path:
+    """More than anybody waits for without being told how far it is."""
+    return hall.write("long", f"{QUIET}\n".encode() * (20_000_000 // len(QUIET)))
+
+
+def test_a_bar_is_shown_for_long_logs(hall: Hall, long_log: Path) -> None:
+    """On a terminal it tells how far, and it is wiped away before the result stands there."""
+    out = hall.terminal("test", "--jail", "door", long_log)
+    percents = [int(one) for one in re.findall(r"(\d+)%", out)]
+    assert percents
+    assert percents == sorted(percents)
+    before, _, after = out.partition("reading")
+    assert "jail" not in before
+    assert re.search(r"\x1b\[2K.*jail +.*matched", after, re.DOTALL)
+
+
+def test_no_bar_where_none_belongs(hall: Hall, long_log: Path) -> None:
+    """Not for short logs, not in pipes, and not in between the lines of --matches."""
+    assert "reading" not in hall.terminal("test", "--jail", "door", hall.log(QUIET))
+    assert "reading" not in hall.terminal("test", "--jail", "door", "--matches", long_log)
+    result = hall.run("test", "--jail", "door", long_log)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\x1b" not in result.stdout

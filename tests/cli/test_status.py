@@ -1,0 +1,159 @@
+"""What `mailbanned status` shows of its document: on a terminal, and in a pipe."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mailbanned.cli.screen import screen, trouble
+from mailbanned.cli.status import plain
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+SINCE = "2026-05-01T11:58:30.250000+00:00"
+
+
+def source(name: str = "postfix", **more: Any) -> dict[str, Any]:
+    """A source that is well."""
+    return {
+        "name": name, "kind": "file", "paths": [f"/var/log/{name}"], "state": "following",
+        "detail": "", "lines": 12345, "last_line_at": SINCE, "lag_bytes": 0,
+        "unmatched": {"count": 0, "last_at": None, "line": ""},
+        "stamps": {"future": 0, "past": 0, "skew_s": 0.4}, "overlong": 0,
+        "patterns": [{"rule": "postfix-sasl/failed", "hits": 7, "last_at": SINCE}], **more,
+    }  # fmt: skip
+
+
+def status(*sources: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The document of a daemon that is well."""
+    return {
+        "version": 1, "pid": 812, "uptime_s": 90.0,
+        "config": {"path": "/etc/mailbanned/mailbanned.toml", "loaded_at": SINCE, "hints": [],
+                   "last_reload": {"ok": True, "at": SINCE, "errors": []}},
+        "firewall": {"backend": "firewalld", "state": "up", "zone": "public", "detail": "",
+                     "bans_in_force": 0, "pending": 0, "sessions": "on"},
+        "accounts": {"backend": "none", "state": "none", "lookups": 0, "failures": 0,
+                     "last_error": ""},
+        "sources": list(sources) or [source()],
+        "jails": [{"name": "sshd", "enabled": True, "source": "sshd", "failures_now": 0,
+                   "failures_total": 0, "banned_now": 0, "banned_total": 0, "maxretry": 3,
+                   "findtime_s": 3600.0, "bantime_s": 86400.0, "bans": []}],
+        "breaker": breaker(),
+        "reaction_ms": {"count": 0, "p50": None, "p99": None, "max": None},
+        "store": {"path": "/var/lib/mailbanned/state.db", "error": ""}, **more,
+    }  # fmt: skip
+
+
+def breaker(**more: Any) -> dict[str, Any]:
+    """A breaker that is closed."""
+    return {"enabled": True, "open": False, "since": None, "until": None, "reason": "",
+            "openings_total": 0, "suspended_total": 0, "known_clients": 0, **more}  # fmt: skip
+
+
+OPEN = breaker(open=True, since=SINCE, reason="dovecot/no-answer", openings_total=1)
+
+
+def shown(document: dict[str, Any], width: int = 100) -> str:
+    """What a terminal shows."""
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=False).print(screen(document, NOW, 15))
+    return out.getvalue()
+
+
+def test_a_daemon_that_is_well_has_no_trouble() -> None:
+    """Nothing is red, and nothing is told of patterns or outages."""
+    text = shown(status())
+    assert list(trouble(status())) == []
+    assert "✗" not in text
+    assert "outages" not in text
+    assert "postfix-sasl/failed" not in text
+
+
+def test_many_sources_stand_in_columns() -> None:
+    """Name, state, lines, how long ago the last one came, log; also where nothing came yet."""
+    sources = [source("postfix"), source("a-longer-name", state="waiting", lines=0,
+               last_line_at=None, paths=[], detail="There is no log file")]  # fmt: skip
+    lines = [line.rstrip() for line in shown(status(*sources)).splitlines()]
+    start = lines.index("source         state       lines       last  log")
+    assert lines[start + 1 : start + 3] == [
+        "postfix        following  12,345  1m29s ago  /var/log/postfix",
+        "a-longer-name  waiting         0          -  -",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        (status(breaker=OPEN), "the login backend seems to be down since 2026-05-01T11:58:30 "
+         "(dovecot/no-answer): failed logins do not count"),
+        (status(source(stamps={"future": 0, "past": 0, "skew_s": 7200.0})),
+         "source postfix has time stamps 2h behind the clock: is its timezone right?"),
+        (status(source(stamps={"future": 9, "past": 0, "skew_s": -3600.0})),
+         "source postfix has time stamps 1h ahead of the clock: is its timezone right?"),
+        (status(source(unmatched={"count": 1, "last_at": SINCE, "line": "smtpd: SASL no"})),
+         "a line of source postfix looks like a failure, but fits no pattern "
+         "(mailbanned test --unmatched); the last one: smtpd: SASL no"),
+        (status(source(unmatched={"count": 1234, "last_at": SINCE, "line": "x" * 500})),
+         "1,234 lines of source postfix look like failures, but fit no pattern "
+         f"(mailbanned test --unmatched); the last one: {'x' * 139}…"),
+        (status(source(state="unreadable", detail="/var/log/postfix cannot be read")),
+         "source postfix is unreadable: /var/log/postfix cannot be read"),
+    ],
+)  # fmt: skip
+def test_trouble_is_one_sentence(document: dict[str, Any], sentence: str) -> None:
+    """And it stands on the terminal, in front of everything that is a table."""
+    assert list(trouble(document)) == [sentence]
+    text = " ".join(shown(document, width=200).split())
+    assert f"✗ {sentence[:60]}" in text
+    assert text.index("✗") < text.index("source state")
+
+
+def test_what_hurts_most_comes_first() -> None:
+    """A firewall that is down, then an outage, then odd lines."""
+    document = status(
+        source(unmatched={"count": 1, "last_at": SINCE, "line": "x"}), breaker=OPEN,
+        firewall={**status()["firewall"], "state": "down", "detail": "no firewalld", "pending": 2},
+    )  # fmt: skip
+    starts = [sentence.split()[0] for sentence in trouble(document)]
+    assert starts == ["firewall", "2", "the", "a"]
+
+
+def test_past_outages_are_remembered() -> None:
+    """How many there were, and how much did not count for them."""
+    past = breaker(openings_total=2, suspended_total=14)
+    assert "2 of the login backend seen, 14 failures in them not counted" in shown(
+        status(breaker=past)
+    )
+
+
+def test_what_the_servers_and_attackers_say_is_escaped() -> None:
+    """Paths, errors and lines come from outside: no control character of theirs is printed."""
+    evil = "x\x1b[2J\x9b"
+    document = status(source("sshd", paths=[evil], state="down", detail=evil),
+                      breaker={**OPEN, "reason": evil})  # fmt: skip
+    for text in (shown(document), plain(document)):
+        assert text.replace("\n", "").replace("\t", "").isprintable()
+        assert "x\\x1b[2J\\x9b" in text
+
+
+@pytest.mark.parametrize(
+    ("document", "lines"),
+    [
+        (status(), ["|- Unmatched:\t0", "|- Breaker:\tclosed, 0 outages seen, 0 failures not counted"]),
+        (status(source(), source("sshd", unmatched={"count": 3, "last_at": SINCE, "line": "x"})),
+         ["|- Unmatched:\tsshd 3"]),
+        (status(breaker=OPEN), [f"|- Breaker:\topen since {SINCE} (dovecot/no-answer): "
+                                "failed logins do not count"]),
+        (status(breaker=breaker(enabled=False)), ["|- Breaker:\toff"]),
+        (status(source(lines=0, last_line_at=None, paths=[], state="waiting")),
+         ["|- Source postfix:\twaiting, 0 lines, last -, -"]),
+    ],
+)  # fmt: skip
+def test_plain_status_is_one_line_a_thing(document: dict[str, Any], lines: list[str]) -> None:
+    """For scripts: the breaker, and the unmatched lines of those sources that have any."""
+    found = plain(document).splitlines()
+    assert all(line in found for line in lines)
+    assert all(line.startswith(("|- ", "`- ")) for line in found[1:])

@@ -1,0 +1,69 @@
+"""An outage of the login backend, as a whole daemon sees it in two logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import Running, sasl, write_config
+
+CLIENT, ATTACKER = "203.0.113.5", "203.0.113.6"
+DOWN = (
+    "May  1 06:43:08 mx dovecot: auth-worker(77): Error: "
+    "mysql(127.0.0.1): Connect failed to database (mailserver): Can't connect to server"
+)
+JAILS = """
+[jails.postfix-sasl]
+source = "postfix"
+filter = "postfix-sasl"
+[jails.dovecot]
+source = "dovecot"
+filter = "dovecot"
+[jails.postfix]
+source = "postfix"
+filter = "postfix"
+maxretry = 1
+[breaker]
+hold = "3s"
+"""
+
+
+@pytest.fixture
+def daemon(folder: Path) -> Iterator[Running]:
+    """A daemon with the jails of two logs, for which an outage is over after three seconds."""
+    write_config(folder, more=JAILS)
+    with Running(folder) as running:
+        yield running
+
+
+def test_real_clients_survive_a_dead_database(daemon: Running) -> None:
+    """What Dovecot logs of its database suspends the SASL jail until the hold is over."""
+    daemon.append("dovecot.log", DOWN)
+    daemon.wait(lambda: daemon.status()["breaker"]["open"], "the outage is seen")
+    assert daemon.status()["breaker"]["reason"].startswith("dovecot/")
+    daemon.append("postfix.log", *[sasl(CLIENT, "bob") for _ in range(5)])
+    daemon.wait(lambda: daemon.jail("postfix-sasl")["suspended_total"] == 5, "all are suspended")
+    jail = daemon.jail("postfix-sasl")
+    assert (jail["failures_now"], jail["banned_now"]) == (0, 0)
+    assert daemon.log().count("the login backend seems to be down") == 1
+    daemon.wait(lambda: not daemon.status()["breaker"]["open"], "the outage is over")
+    daemon.append("postfix.log", *[sasl(ATTACKER, "bob") for _ in range(3)])
+    daemon.wait_banned("postfix-sasl", f"{ATTACKER}/32")
+    assert f"{CLIENT}/32" not in daemon.banned()["postfix-sasl"]
+
+
+def test_what_looks_like_a_failure_is_shown(daemon: Running) -> None:
+    """A failure in new words is counted, kept and shown; what patterns find is counted for them."""
+    odd = "May  1 06:43:08 mx postfix/smtpd[1]: warning: x[203.0.113.9]: SASL said no"
+    daemon.append("postfix.log", odd, sasl(CLIENT, "bob"))
+    daemon.settled()
+    (source,) = [one for one in daemon.status()["sources"] if one["name"] == "postfix"]
+    assert source["unmatched"]["count"] == 1
+    assert source["unmatched"]["line"].startswith(
+        "postfix/smtpd[1]: warning: x[203.0.113.9]: SASL said"
+    )
+    hits = {one["rule"]: one["hits"] for one in source["patterns"]}
+    assert hits["postfix-sasl/failed"] == 4  # three are the marker's
+    assert hits["postfix-sasl/too-often"] == 0

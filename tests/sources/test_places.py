@@ -1,0 +1,42 @@
+"""Places in the journal: as marks, and which comes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailbanned.sources.places import Place
+
+A5, A10 = Place(100, "s=a;i=5;b=1;t=64"), Place(90, "s=a;i=10;b=1;t=5a")
+B1 = Place(95, "s=b;i=1;b=1;t=5f")
+
+
+@pytest.mark.parametrize("place", [A5, B1, Place(1_777_610_588_123_456)])
+def test_a_mark_is_read_as_it_was_written(place: Place) -> None:
+    """A place, with or without a cursor, survives as text."""
+    assert Place.parse(place.text) == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "s=a;i=5", "@ s=a", "@-1 s=a", "@1s=a", "@1 --since=now", "@1 s=a b", "@1 s=a\n",
+     "@1 \0", "@999999999999999999 s=a"],
+)  # fmt: skip
+def test_what_is_no_mark(text: str) -> None:
+    """Anything else is none; above all nothing that journalctl would take for an option."""
+    assert Place.parse(text) is None
+
+
+def test_records_of_one_series_go_by_their_numbers() -> None:
+    """Their order holds even where the clock was set back; numbers are hexadecimal."""
+    assert A10.is_after(A5)
+    assert not A5.is_after(A10)
+    assert Place(1, "s=a;i=a").is_after(Place(1, "s=a;i=9"))
+    assert not A5.is_after(A5)
+
+
+@pytest.mark.parametrize("other", [B1, Place(95), Place(95, "x=1")])
+def test_all_others_go_by_time(other: Place) -> None:
+    """Another series, a mere moment, and a cursor that looks unlike any: the time decides."""
+    assert A5.is_after(other)
+    assert other.is_after(A10)
+    assert not other.is_after(A5)
