@@ -18,6 +18,7 @@ from mailbanned.accounts import (
 from mailbanned.clock import Clock
 from mailbanned.config import Config
 from mailbanned.config.values import account_query
+from mailbanned.containers import plain
 from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
@@ -49,7 +50,7 @@ def source(
 
 def _older_than(since: float, stamps: Stamps, clock: Clock) -> Callable[[bytes], bool | None]:
     def too_old(line: bytes) -> bool | None:
-        at, _ = stamps.read(line, clock.now())
+        at, _ = stamps.read(plain(line), clock.now())
         return None if at is None else at <= since
 
     return too_old

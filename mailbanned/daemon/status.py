@@ -17,7 +17,7 @@ from mailbanned.firewall import FirewallState
 from mailbanned.jails import JailRules
 from mailbanned.log import printable
 from mailbanned.model import Ban
-from mailbanned.sources import Source
+from mailbanned.sources import PathState, Source
 
 VERSION = 1
 
@@ -127,7 +127,20 @@ def _source(source: Source, filters: FilterSet | None) -> dict[str, Any]:
         "lines": state.lines,
         "last_line_at": iso(state.last_line_at),
         "lag_bytes": state.lag_bytes,
+        "lag_s": round(state.lag_s, 3),
+        "files": [_file(one) for one in state.files],
         **(_tally(filters.tally) if filters else {}),
+    }
+
+
+def _file(state: PathState) -> dict[str, Any]:
+    return {
+        "path": state.path,
+        "state": state.state,
+        "inode": state.inode,
+        "lag_bytes": state.lag_bytes,
+        "lag_s": round(state.lag_s, 3),
+        "last_line_at": iso(state.last_line_at),
     }
 
 
