@@ -220,10 +220,12 @@ def _blocks(log: Readable) -> Iterator[bytes]:
     """A log in pieces of whole lines."""
     rest = b""
     while chunk := log.read(_CHUNK):
+        if len(rest) >= _LONGEST and b"\n" not in chunk:
+            continue
         data = rest + chunk
         end = whole(data)
         if end:
             yield data[:end]
-        rest = data[end:][:_LONGEST]
+        rest = data[end:]
     if rest:
         yield rest

@@ -22,6 +22,8 @@ _NEWEST = 15
 _LONGEST = 140
 # So far (s) may stamps be off before somebody should look; half an hour is the least time zone.
 _SKEW_S = 1500.0
+# So long (s) may lines wait to be read before it is shown.
+_LATE_S = 5.0
 
 
 def show(document: dict[str, Any], jail: str | None) -> None:
@@ -137,12 +139,19 @@ def _sources(sources: list[dict[str, Any]], now: datetime) -> Table:
         last = source["last_line_at"]
         table.add_row(
             source["name"],
-            Text(source["state"], style="" if source["state"] == "following" else "yellow"),
+            _state(source),
             _count(source["lines"], ""),
             f"{_since(last, now)} ago" if last else "-",
             Text(printable(", ".join(source["paths"])) or "-"),
         )
     return table
+
+
+def _state(source: dict[str, Any]) -> Text:
+    behind = source.get("lag_s", 0.0)
+    late = f", {span(behind)} behind" if behind >= _LATE_S else ""
+    well = source["state"] == "following" and not late
+    return Text(source["state"] + late, style="" if well else "yellow")
 
 
 def _since(at: str, now: datetime) -> str:

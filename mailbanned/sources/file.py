@@ -98,7 +98,8 @@ class FileSource:
         tail = one.tail
         if not self._files.may_be_read(one):
             return False
-        if not tail.seated:
+        seated = tail.seated
+        if not seated:
             await self._files.seat(one)
         if not tail.has_more():
             one.live = True  # nothing was written before we came
@@ -120,7 +121,9 @@ class FileSource:
             self._files.moved(one)
             self._lines += data.count(b"\n")
             self._last_line_at = one.last_line_at = arrived
+        if data or not seated:  # where reading began is to be remembered, lines or not
             await emit(Block(self.name, data, arrived, ticks, live, self._files.marks()))
+        if data:
             one.stirred = self._clock.ticks()
         return not tail.at_end
 

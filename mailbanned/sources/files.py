@@ -69,7 +69,6 @@ class Files:
         for path, identity in found.files.items():
             if identity not in self.open:
                 await self._open(path)
-        for path, identity in found.files.items():
             if identity in self.open:
                 self.open[identity].path = path
         present = set(found.files.values())
@@ -77,8 +76,7 @@ class Files:
             one.rotated = identity not in present
         await self._place_all(found)
         for one in list(self.open.values()):
-            replaced = one.path in found.files
-            if one.rotated and one.placed and one.is_done(self._clock.ticks(), replaced):
+            if one.is_done(self._clock.ticks(), replaced=one.path in found.files):
                 await self.let_go(one)
         self._away.trim()
         self._looked_at = self._clock.now()

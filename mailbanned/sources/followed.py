@@ -65,11 +65,13 @@ class Followed:
         return mute and ticks - self.stirred > MUTE_S
 
     def is_done(self, ticks: float, replaced: bool) -> bool:
-        """Whether a rotated file is read and will not grow: it is packed, or quiet and given up.
+        """Whether it was rotated, is read and will not grow: it is packed, or quiet and given up.
 
         Servers go on writing into a renamed log until they are reloaded. replaced: another file
         stands at its path.
         """
+        if not self.rotated or not self.placed:
+            return False
         try:
             if self.tail.has_more():
                 return False

@@ -16,7 +16,7 @@ NEARLY = f"May  1 06:43:08 mx door[7]: no entry for bob off {A}"
 def explained(hall: Hall, *arguments: str) -> str:
     """The text, with what depends on the day left out."""
     text = hall.text("--explain", *arguments)
-    return re.sub(r"20\d\d-05-01T|\([^()]* ago\)|year 20\d\d", "...", text)
+    return re.sub(r"20\d\d-05-01T|\([^()]* (?:ago|ahead)\)|year 20\d\d", "...", text)
 
 
 def source(hall: Hall, line: str, *arguments: str) -> dict[str, Any]:

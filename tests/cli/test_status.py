@@ -63,6 +63,13 @@ def shown(document: dict[str, Any], width: int = 100) -> str:
     return out.getvalue()
 
 
+def test_sources_that_are_behind_say_how_far() -> None:
+    """Lines that wait to be read for longer than a blink are no good state."""
+    text = shown(status(source("dovecot", state="catching-up", lag_s=480.2), source(lag_s=0.3)))
+    assert "catching-up, 8m behind" in text
+    assert text.count("behind") == 1
+
+
 def test_a_daemon_that_is_well_has_no_trouble() -> None:
     """Nothing is red, and nothing is told of patterns or outages."""
     text = shown(status())
@@ -79,7 +86,7 @@ def test_many_sources_stand_in_columns() -> None:
     lines = [line.rstrip() for line in shown(status(*sources)).splitlines()]
     start = lines.index("source         state       lines       last  log")
     assert lines[start + 1 : start + 3] == [
-        "postfix        following  12,345  1m29s ago  /var/log/postfix",
+        "postfix        following  12,345  1m30s ago  /var/log/postfix",
         "a-longer-name  waiting         0          -  -",
     ]
 
@@ -123,10 +130,8 @@ def test_what_hurts_most_comes_first() -> None:
 
 def test_past_outages_are_remembered() -> None:
     """How many there were, and how much did not count for them."""
-    past = breaker(openings_total=2, suspended_total=14)
-    assert "2 of the login backend seen, 14 failures in them not counted" in shown(
-        status(breaker=past)
-    )
+    text = shown(status(breaker=breaker(openings_total=2, suspended_total=14)))
+    assert "outages     2 of the login backend seen, 14 failures in them not counted" in text
 
 
 def test_what_the_servers_and_attackers_say_is_escaped() -> None:
@@ -142,7 +147,8 @@ def test_what_the_servers_and_attackers_say_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("document", "lines"),
     [
-        (status(), ["|- Unmatched:\t0", "|- Breaker:\tclosed, 0 outages seen, 0 failures not counted"]),
+        (status(), ["|- Unmatched:\t0",
+                    "|- Breaker:\tclosed, 0 outages seen, 0 failures not counted"]),
         (status(source(), source("sshd", unmatched={"count": 3, "last_at": SINCE, "line": "x"})),
          ["|- Unmatched:\tsshd 3"]),
         (status(breaker=OPEN), [f"|- Breaker:\topen since {SINCE} (dovecot/no-answer): "

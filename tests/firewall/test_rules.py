@@ -32,10 +32,10 @@ def test_ipv4_addresses_come_back(address: IPv4Address, verdict: Verdict) -> Non
     assert is_marked(subject)
 
 
-@given(st.integers(0, 2**128 - 1), st.integers(16, 128), verdicts)
+@given(st.integers(0x2 << 124, (0x4 << 124) - 1), st.integers(16, 128), verdicts)
 @example(0x20010DB8 << 96, 64, "drop")
 def test_ipv6_prefixes_come_back(number: int, length: int, verdict: Verdict) -> None:
-    """Any IPv6 prefix that may be banned is read back from its own rule."""
+    """Any global IPv6 prefix that may be banned is read back from its own rule."""
     _round_trip(Subject(str(IPv6Network((number, length), strict=False))), verdict)
 
 

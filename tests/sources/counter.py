@@ -1,25 +1,29 @@
 """A program that follows a log and counts its lines, as the daemon does it: made to be killed.
 
 It follows FOLDER/mail.log and keeps in FOLDER/state.db how often each line came. Positions and
-counts are saved together, through the daemon's own Saver and store, some dozen times a second. On
-SIGTERM it saves once more.
+counts are saved together, by the daemon's own Intake, Saver and store, some dozen times a second.
+On SIGTERM it saves once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Self
 
 from mailbanned.clock import SystemClock
+from mailbanned.daemon.intake import Intake
 from mailbanned.daemon.saver import Saver, Windows
 from mailbanned.log import set_up
 from mailbanned.model import Block, Subject
@@ -27,7 +31,6 @@ from mailbanned.sources import FileSource, Watcher
 from mailbanned.store import SQLiteStore
 
 _SAVE_EVERY_S = 0.03
-_BLOCKS = 8
 
 
 class Counts:
@@ -37,14 +40,15 @@ class Counts:
         self._times = dict(counted)
         self._changed: dict[tuple[str, Subject], tuple[float, ...]] = {}
 
-    def add(self, data: bytes) -> None:
-        """Counts the lines of a block."""
+    def add(self, data: bytes) -> Iterator[None]:
+        """Counts the lines of a block, one by one."""
         for line in data.splitlines():
             key = ("lines", Subject(line[:7].decode()))
             self._times[key] = self._changed[key] = (*self._times.get(key, ()), time.time())
+            yield
 
     def changed(self) -> Windows:
-        """What was not saved yet."""
+        """What was counted since this was last asked."""
         changed, self._changed = self._changed, {}
         return changed
 
@@ -53,23 +57,22 @@ async def follow(folder: Path) -> None:
     """Follows the log until SIGTERM."""
     store = SQLiteStore(folder / "state.db")
     state = await store.load(time.time())
-    counts, watcher = Counts(state.windows), Watcher()
-    saver = Saver(store, counts.changed)
+    counts, watcher, clock = Counts(state.windows), Watcher(), SystemClock()
+    saver = Saver(store)
     source = FileSource(
         "mail",
         str(folder / "mail.log"),
-        clock=SystemClock(),
+        clock=clock,
         watcher=watcher,
         marks=state.marks.get("mail", {}),
         too_old=lambda _: None,
     )
-    blocks: asyncio.Queue[Block] = asyncio.Queue(_BLOCKS)
 
-    async def count() -> None:
-        while True:
-            block = await blocks.get()
-            counts.add(block.data)
-            saver.read(block.source, block.marks)
+    def count(block: Block) -> Iterator[None]:
+        yield from counts.add(block.data)
+        saver.read(block.source, block.marks, counts.changed())
+
+    intake = Intake(clock, count)
 
     async def save() -> None:
         while True:
@@ -84,7 +87,7 @@ async def follow(folder: Path) -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            for work in (watcher.run(), source.run(blocks.put), count(), save(), stop()):
+            for work in (watcher.run(), source.run(intake.take), intake.run(), save(), stop()):
                 tasks.create_task(work)
     except* InterruptedError:
         await saver.save()
@@ -125,7 +128,8 @@ class Counter:
     """The program, to be started and ended at will; a context manager."""
 
     def __init__(self, folder: Path) -> None:
-        self.state = folder / "state.db"
+        self._folder = folder
+        self._reading = threading.Lock()
         self._program = subprocess.Popen(
             [sys.executable, "-m", "tests.sources.counter", str(folder)],
             stdin=subprocess.PIPE,
@@ -150,11 +154,27 @@ class Counter:
     def counted(self) -> list[int]:
         """The numbers of the lines that were counted, as it stands in the saved state."""
         try:
-            with closing(sqlite3.connect(f"file:{self.state}?mode=ro", uri=True)) as state:
+            file = f"file:{self._folder}/state.db?mode=ro"
+            with self._reading, closing(sqlite3.connect(file, uri=True)) as state:
                 rows = state.execute("SELECT subject, times FROM windows").fetchall()
         except sqlite3.OperationalError:  # there is no state yet, or it is being recovered
             return []
         return [int(subject) for subject, times in rows for _ in times.split(",")]
+
+    def keep(self, folder: Path) -> None:
+        """Copies the state as it is into another folder. Only while nobody follows."""
+        self._copy(self._folder, folder)
+
+    def set_back(self, folder: Path) -> None:
+        """Replaces the state by one that was kept. Only while nobody follows."""
+        self._copy(folder, self._folder)
+
+    def _copy(self, one: Path, other: Path) -> None:
+        with self._reading:
+            for name in ("state.db-shm", "state.db-wal", "state.db"):
+                (other / name).unlink(missing_ok=True)
+                if (one / name).exists() and name != "state.db-shm":
+                    shutil.copyfile(one / name, other / name)
 
     def __enter__(self) -> Self:
         return self

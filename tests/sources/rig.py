@@ -32,7 +32,8 @@ class HastyClock(SystemClock):
 class Reader:
     """A file source at work inside an `async with`, with a watcher of its own.
 
-    blocks: what it emitted. gate: while cleared, the source is held up at its next block.
+    blocks: what it emitted, but for blocks without lines. marks: where a next run would resume.
+    gate: while cleared, the source is held up at its next block.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Reader:
         watched: bool = True,
     ) -> None:
         self.blocks: list[Block] = []
-        self._marks = marks or {}
+        self.marks = marks or {}
         self.gate = asyncio.Event()
         self.gate.set()
         self.clock = HastyClock()
@@ -53,7 +54,7 @@ class Reader:
             str(pattern),
             clock=self.clock,
             watcher=self.watcher,
-            marks=self._marks,
+            marks=self.marks,
             too_old=too_old,
         )
         self._watched = watched
@@ -61,7 +62,9 @@ class Reader:
 
     async def _emit(self, block: Block) -> None:
         await self.gate.wait()
-        self.blocks.append(block)
+        self.marks = block.marks
+        if block.data:
+            self.blocks.append(block)
 
     async def __aenter__(self) -> Reader:
         self._tasks = [asyncio.create_task(self.source.run(self._emit))]
@@ -84,11 +87,6 @@ class Reader:
     def data(self) -> bytes:
         """Everything that was emitted so far."""
         return b"".join(block.data for block in self.blocks)
-
-    @property
-    def marks(self) -> Mapping[str, str]:
-        """Where a next run would resume."""
-        return self.blocks[-1].marks if self.blocks else self._marks
 
     @property
     def state(self) -> SourceState:
