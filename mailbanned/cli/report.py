@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -118,7 +117,7 @@ def _end(document: dict[str, Any]) -> str:
     speed = f", {lines / seconds:,.0f} lines/s" if seconds else ""
     return (
         f"Lines: {lines} lines, 0 ignored, {matched} matched, {lines - matched} missed\n"
-        f"[processed in {seconds:.2f} sec{speed}; times are {time.strftime('%Z')}]"
+        f"[processed in {seconds:.2f} sec{speed}; times are this host's]"
     )
 
 

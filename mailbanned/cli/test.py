@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from shutil import get_terminal_size
-from signal import SIG_DFL, SIGPIPE, signal
 from typing import TYPE_CHECKING
 
 import click
@@ -110,7 +109,6 @@ def _run(replay: Replay, logs: Sequence[str], *, bar: bool) -> float:
     """Reads the logs; returns how long it took (s)."""
     from mailbanned.cli.logs import opened
 
-    signal(SIGPIPE, SIG_DFL)  # whoever reads what we print has seen enough: `... | head`
     with opened(logs, bar=bar) as streams:
         began = time.perf_counter()
         replay.read(streams)

@@ -116,13 +116,18 @@ async def open_raw(path: str, packed: bool = False) -> Raw:
     try:
         file = await asyncio.shield(opening)
     except asyncio.CancelledError:
-        with contextlib.suppress(OSError):  # the thread cannot be cancelled: it opens anyway
-            await (await opening).close()
+        # The thread cannot be cancelled: it opens anyway. Nor must a second cancellation leave it.
+        await asyncio.shield(_let_go(opening))
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         await file.close()
         raise OSError(errno.EINVAL, "no regular file")
     return Packed(file) if packed else Raw(file)
+
+
+async def _let_go(opening: asyncio.Future[AsyncFileIO]) -> None:
+    with contextlib.suppress(OSError):
+        await (await opening).close()
 
 
 def _without_blocking(path: str, flags: int) -> int:

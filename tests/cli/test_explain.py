@@ -197,6 +197,7 @@ def test_odd_bytes_are_escaped(hall: Hall) -> None:
 def test_a_line_may_come_from_standard_input(hall: Hall) -> None:
     """`grep ... | tail -n 1 | mailbanned test --explain -` spares the quoting."""
     text = hall.text("--explain", "-", stdin=f"{turned('06:43:08')}\r\n")
+    assert text.startswith("prefix  '2026-05-01T06:43:08+00:00 mx '\n")
     assert f"jail gate    counts for {A}" in text
 
 

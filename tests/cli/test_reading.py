@@ -33,7 +33,7 @@ def test_damaged_gzip_is_one_sentence(hall: Hall, how: str) -> None:
     data = gzip.compress(os.urandom(20_000))
     broken = {
         "cut off": data[:9000],
-        "garbled": data[:9000] + bytes(byte ^ 0xFF for byte in data[9000:9100]) + data[9100:],
+        "garbled": data[:10] + b"\x07" + data[11:],  # no deflate block is of type 3
         "only a header": data[:10],
         "not really": b"\x1f\x8b" + b"x" * 100,
     }[how]
@@ -82,7 +82,7 @@ def test_an_endless_line_is_passed_over(hall: Hall) -> None:
 def test_a_message_that_a_container_runtime_cut_up_is_one(hall: Hall) -> None:
     """Wherever the blocks of reading end: its parts are joined, and lines keep their numbers."""
     head = "2026-05-01T06:43:08.123456789Z stdout"
-    message = (f"{head} P door[1]: no entry for {'x' * 7000}", f"{head} F {'x' * 900} from {A}")
+    message = (f"{head} P door[1]: no entry for {'x' * 100}", f"{head} F {'x' * 7000} from {A}")
     log = hall.log(*message * 300)
     out = hall.lines("--jail", "strict", "--matches", log)
     assert [match["line"] for match in out] == [n * 2 for n in range(1, 301)]

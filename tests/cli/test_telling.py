@@ -64,6 +64,7 @@ def test_a_log_in_which_nothing_matches(hall: Hall) -> None:
     """The next step is told: --explain."""
     text = hall.text(hall.log(at("06:00:00", "door[1]: somebody passes by")))
     assert "! no line matched: --explain LINE tells why one does not\n" in text
+    assert "account database" not in text
     assert "no line matched" not in hall.text(hall.log())
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.sources.counter import Counter
 from tests.sources.rig import Reader
 from tests.sources.writer import LIMIT_S, Writer
 
 
-@pytest.mark.parametrize("seed", list(range(1, 13)))
+@pytest.mark.parametrize("seed", list(range(1, 7)))
 async def test_every_line_comes_exactly_once(tmp_path: Path, seed: int) -> None:
     """Through hundreds of rotations and restarts at any moment no line is lost or repeated."""
     log = tmp_path / "mail.log"
@@ -54,44 +51,3 @@ def _take(reader: Reader, taken: int, numbers: list[int]) -> int:
     for block in blocks:
         numbers += [int(line[:7]) for line in block.data.splitlines()]
     return len(blocks)
-
-
-@pytest.mark.parametrize("seed", list(range(1, 9)))
-def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
-    """Of a process that is killed, or sent back to an older state, each line counts just once.
-
-    The older state is that of a host that lost its power: of one age, but not the latest.
-    """
-    chance = random.Random(-seed)
-    log, older = tmp_path / "logs" / "mail.log", tmp_path / "older"
-    log.parent.mkdir()
-    older.mkdir()
-    with Counter(log.parent) as counter:
-        writer = Writer(log, seed, 8_000, lambda: len(counter.counted()))
-        cuts, kills, setbacks = -1, 0, 0
-        counter.start()
-        writer.start()
-        while writer.is_alive():
-            time.sleep(chance.uniform(0.0, 0.6))
-            number = chance.choice([signal.SIGKILL] * 4 + [signal.SIGTERM])
-            assert counter.end(number) in (-number, 0)
-            kills += 1
-            with writer.cutting:
-                if cuts == writer.cuts and chance.random() < 0.3:
-                    setbacks += 1
-                    counter.set_back(older)
-                elif counter.counted():
-                    cuts = writer.cuts
-                    counter.keep(older)
-            time.sleep(chance.uniform(0.0, 0.2))
-            counter.start()
-        writer.join()
-        assert writer.error is None
-        give_up = time.monotonic() + 20
-        while len(counter.counted()) < writer.written and time.monotonic() < give_up:
-            time.sleep(0.05)
-        counter.end(signal.SIGTERM)
-        numbers = sorted(counter.counted())
-    assert numbers == list(range(writer.written))
-    assert kills > 10
-    assert setbacks > 0
