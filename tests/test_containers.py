@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.containers import LONGEST, plain, whole
 from mailbanned.filters import Stamps, split
 from tests.runtimes import STAMP, Write, Written, cri, docker, logs
-
-settings.register_profile("containers", deadline=None)
-settings.load_profile("containers")
 
 OUT, ERR = STAMP + b" stdout F ", STAMP + b" stderr F "
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailbanned.log import Form, get_logger, printable, set_up
@@ -74,7 +74,7 @@ def test_values_of_any_type_stay_in_their_line(
     assert text[:-1].isprintable()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 @given(user=st.text(st.characters(exclude_categories=[])))
 @example(user="")
 def test_key_value_pairs_cannot_be_forged(user: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_key_value_pairs_cannot_be_forged(user: str, capsys: pytest.CaptureFixtu
     assert pairs(line) == {"room": "jails", "failures": "3", "user": printable(user)}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 @given(user=st.text(st.characters(exclude_categories=[])))
 def test_json_values_cannot_be_forged(user: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON form each line is one object with the values that were logged."""

@@ -12,6 +12,7 @@ before has no position, so what was rotated away from it earlier is not read.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from mailbanned.clock import Clock
@@ -65,8 +66,8 @@ class FileSource:
             try:
                 await self._follow(changes, emit)
             finally:
-                for one in list(self._files.open.values()):
-                    await self._files.let_go(one)
+                closing = map(self._files.let_go, list(self._files.open.values()))
+                await asyncio.shield(asyncio.gather(*closing))
 
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
         look = True

@@ -156,8 +156,6 @@ class Files:
         found = await succession(standing)
         for file, error in found.failed:
             self._pass_over(file.path, file.identity, error)
-        for identity in found.copied:
-            await self.let_go(mine[identity])
         self._away.remove(found.resumed)
         self._listed[path] = found.listed
         live, before = any(one.live for one in mine.values()), None
@@ -170,6 +168,8 @@ class Files:
                 if tail.seated:
                     self._settled_in(one, live)
             before = one
+        for identity in found.copied:  # last, for if this is cancelled, the tails are known
+            await self.let_go(mine[identity])
 
     def may_be_read(self, one: Followed) -> bool:
         """False while it is broken, or while a file before it at its path still has lines."""

@@ -120,7 +120,7 @@ async def open_raw(path: str, packed: bool = False) -> Raw:
         await asyncio.shield(_let_go(opening))
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        await file.close()
+        await asyncio.shield(file.close())
         raise OSError(errno.EINVAL, "no regular file")
     return Packed(file) if packed else Raw(file)
 

@@ -47,14 +47,14 @@ class Succession:
 async def succession(standing: Standing) -> Succession:
     """Finds out what is to be read at a path. Raises Unsettled, and lets go of what it opened."""
     lineup = Lineup(standing)
-    kept: list[Tail] = []
     try:
         found = await _Search(standing, lineup).run()
         if not lineup.is_settled():
             raise Unsettled
-        kept = found.tails
-    finally:
-        await lineup.close_all_but(kept)
+        await lineup.close_all_but(found.tails)
+    except BaseException:  # cancelled while closing, too: then nobody takes over the tails
+        await lineup.close_all_but(())
+        raise
     return found
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbanned.accounts import AccountsDown, CachedAccounts, Lookup, SQLiteLookup
@@ -54,9 +54,7 @@ async def test_not_found(path: Path, name: str) -> None:
     assert await SQLiteLookup(path, QUERY).exists(name) is False
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50)
 @given(name=st.text())
 async def test_any_text(path: Path, name: str) -> None:
     """No text is trouble to the cache, and a lookup answers it or raises AccountsDown."""

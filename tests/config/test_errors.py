@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbanned.config import ConfigError
@@ -178,9 +178,7 @@ def test_a_missing_filter_is_reported_once(folder: Folder) -> None:
     assert error.endswith("; an own one is DIR/filters/nope.toml")
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(
     table=st.sampled_from(["defaults", "jails.door", "sources.door", "accounts", "control", "log"]),
     key=st.sampled_from(["findtime", "bantime", "maxretry", "ignore", "path", "port", "filter",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailbanned.control import ControlError, Refused, Unreachable, protocol
@@ -48,9 +48,7 @@ async def test_a_bug_in_a_command(socket_path: Path, command: str) -> None:
         assert await asked(socket_path, "echo") == {}
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(said=st.binary(max_size=300) | st.text().map(str.encode))
 @example(said=b"")
 @example(said=b"\n")

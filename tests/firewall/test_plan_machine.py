@@ -144,4 +144,4 @@ class PlanMachine(RuleBasedStateMachine):
 
 
 TestPlan = PlanMachine.TestCase
-TestPlan.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestPlan.settings = settings(max_examples=60, stateful_step_count=60)

@@ -73,7 +73,7 @@ class LedgerModel(RuleBasedStateMachine):
 class TestLedger(LedgerModel.TestCase):  # type: ignore[misc, valid-type]
     """The ledger and the model never differ, and the deadline is never later than an end."""
 
-    settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_nothing_to_wait_for() -> None:

@@ -78,10 +78,14 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self.cancel()
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+
+    def cancel(self) -> None:
+        """Asks it to end, wherever it is."""
+        for task in self._tasks:
+            task.cancel()
 
     @property
     def data(self) -> bytes:

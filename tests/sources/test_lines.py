@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailbanned.containers import plain
 from mailbanned.sources.lines import Cut, Messages, cut, messages
 from tests.runtimes import Message, Write, Written, cri, docker, logs, written
-
-settings.register_profile("lines", deadline=None)
-settings.load_profile("lines")
 
 LIMIT = 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbanned.model import Ban, Unban
@@ -59,9 +59,7 @@ DECISIONS = st.lists(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 @given(transactions=st.lists(DECISIONS, max_size=4))
 async def test_decisions_against_a_model(
     transactions: list[list[Ban | Unban]], tmp_path: Path

@@ -1,0 +1,83 @@
+"""FileSource cancelled at any moment of its first look: nothing that it opened stays open."""
+
+# ruff: noqa: ASYNC240 - the tests write the logs themselves, in no hurry
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from tests.sources.rig import Reader, append, until
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Meddler(ThreadPoolExecutor):
+    """The threads of the loop; does something while a thread has its n-th piece of work."""
+
+    def __init__(self, moment: int, meddle: Callable[[], object]) -> None:
+        super().__init__(1)
+        self.left, self._meddle = moment, meddle
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        self.left -= 1
+        if self.left == 0:
+            asyncio.get_running_loop().call_soon(self._meddle)
+        return super().submit(fn, *args, **kwargs)
+
+
+async def test_whatever_was_opened_is_closed(tmp_path: Path) -> None:
+    """A cancelled search for the position closes the files it found, and those it did not need."""
+    log = tmp_path / "mail.log"
+    append(log, b"read\n")
+    async with Reader(log) as reader:
+        await reader.read(b"read\n")
+        marks = reader.marks
+    _rotate_thrice(log)
+    loop, moment, most = asyncio.get_running_loop(), 0, 0
+
+    def cancel() -> None:
+        nonlocal most
+        most = max(most, len(_open_below(tmp_path)))
+        reader.cancel()
+
+    while True:
+        moment += 1
+        loop.set_default_executor(threads := Meddler(moment, cancel))
+        reader = Reader(log, marks, watched=False)
+        async with reader:
+            await until(lambda: threads.left <= 0 or reader.data == b"second\nthird\n")
+        assert not _open_below(tmp_path), f"cancelled during work {moment} of the threads"
+        if threads.left > 0:
+            break
+    assert moment > 10
+    assert most == 4  # one of them was opened in vain
+
+
+def _rotate_thrice(log: Path) -> None:
+    """Leaves the position in a copy, next to a file that is looked at before it."""
+    copy, like = log.with_name("mail.log.3"), log.with_name("mail.log.4")
+    copy.write_bytes(log.read_bytes())
+    like.write_bytes(b"older\nlines\n")
+    changed = log.stat().st_mtime_ns
+    os.utime(like, ns=(changed, changed))
+    os.utime(copy, ns=(changed + 1_000_000, changed + 1_000_000))
+    log.unlink()
+    append(log.with_name("mail.log.1"), b"second\n")
+    append(log, b"third\n")
+
+
+def _open_below(directory: Path) -> list[str]:
+    """The files in a directory that this process has open."""
+    paths = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            paths.append(str(descriptor.readlink()))
+        except FileNotFoundError:
+            continue
+    return [path for path in paths if path.startswith(f"{directory}/")]
