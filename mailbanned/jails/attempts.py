@@ -26,6 +26,10 @@ _CONNECTION_S = 300.0
 _SESSION_S = 900.0
 _REMEMBERED = 10_000
 
+# When a line told of a subject: any such line, and one that named no session.
+_Told = tuple[float, float]
+_NEVER: _Told = (-inf, -inf)
+
 
 @dataclass(slots=True)
 class _Session:
@@ -35,25 +39,26 @@ class _Session:
 
 
 class Attempts:
-    """What was told lately, of the 10,000 last sessions and subjects."""
+    """What was told lately, of at least the 10,000 last sessions and subjects."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[tuple[Subject, str], _Session] = OrderedDict()
-        # When a line told of a subject: any such line, and one that named no session.
-        self._told: OrderedDict[Subject, tuple[float, float]] = OrderedDict()
+        # Those told of before the last 10,000 newcomers are forgotten: an order would cost more.
+        self._told: dict[Subject, _Told] = {}
+        self._told_before: dict[Subject, _Told] = {}
 
     def news(self, subject: Subject, failure: Failure, at: float) -> int:
         """How many attempts the line tells of that no other line has told of."""
         if failure.session is None:
             if failure.summary:
                 return int(not self._was_told(subject, at, 0))
-            self._tell(subject, at, at)
+            self._tell(subject, (at, at))
             return failure.times
         session = self._session(subject, failure.session, at)
         if failure.summary and not session.attempts and self._was_told(subject, at, 1):
             return 0
         if not failure.summary:
-            self._tell(subject, at, -inf)
+            self._tell(subject, (at, self._last_told(subject)[1]))
         kind = failure.rule, failure.passdb
         seen = session.lines[kind] = session.lines.get(kind, 0) + failure.times
         news = max(0, seen - session.attempts)
@@ -63,6 +68,7 @@ class Attempts:
     def forget(self, subject: Subject) -> None:
         """Drops what is known of a subject (its sessions go with time)."""
         self._told.pop(subject, None)
+        self._told_before.pop(subject, None)
 
     def _session(self, subject: Subject, name: str, at: float) -> _Session:
         key = subject, name
@@ -75,11 +81,13 @@ class Attempts:
             self._sessions.popitem(last=False)
         return session
 
-    def _tell(self, subject: Subject, at: float, nameless: float) -> None:
-        _, before = self._told.pop(subject, (-inf, -inf))
-        self._told[subject] = at, max(before, nameless)
+    def _tell(self, subject: Subject, told: _Told) -> None:
+        self._told[subject] = told
         if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+            self._told_before, self._told = self._told, {}
+
+    def _last_told(self, subject: Subject) -> _Told:
+        return self._told.get(subject) or self._told_before.get(subject, _NEVER)
 
     def _was_told(self, subject: Subject, at: float, which: int) -> bool:
-        return abs(at - self._told.get(subject, (-inf, -inf))[which]) <= _CONNECTION_S
+        return abs(at - self._last_told(subject)[which]) <= _CONNECTION_S

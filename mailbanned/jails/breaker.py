@@ -146,7 +146,7 @@ class Breaker:
 
         To be told before asking whether the failure counts.
         """
-        if not self.rules.enabled:
+        if not self.rules.enabled or subject not in self._clients:
             return None
         return self._witness(subject, at, 2, 0.0, "clients that logged in before fail")
 
@@ -226,6 +226,8 @@ class Breaker:
 
     def _during(self, at: float) -> int | None:
         """The index of the outage at that time."""
+        if not self._outages:
+            return None
         index = bisect_right(self._outages, at, key=lambda outage: outage.since) - 1
         return index if index >= 0 and at < self._outages[index].until else None
 

@@ -30,7 +30,6 @@ class Engine:
         self.breaker = Breaker(breaker or BreakerRules())
         self.jails: dict[str, Jail] = {}
         self._listeners: dict[tuple[str, str, str], tuple[Listener, ...]] = {}
-        self._touched: set[WindowKey] = set()
         self.configure(rules, own)
 
     def configure(
@@ -73,30 +72,28 @@ class Engine:
         suspended: bool | None = None
         key = source, failure.rule, failure.address
         bans = self.ledger.bans
-        for jail, name, subject, picky in self._listeners.get(key) or self._listening(*key):
+        for jail, name, subject, picky, strict, outage in (
+            self._listeners.get(key) or self._listening(*key)
+        ):  # fmt: skip
             if subject is None:
                 jail.ignored_total += 1
-                continue
-            if picky and not jail.concerns(failure):
+            elif picky and not jail.concerns(failure):
                 continue
             # What a banned subject still gets into the log (its last lines, an open session) must
             # neither prolong the ban nor wait for its end.
-            rules = jail.rules
-            if subject in bans and name in bans[subject]:
-                jail.failures_total += not rules.unknown_accounts
-                continue
-            if rules.outage:
-                if suspended is None:
+            elif subject in bans and name in bans[subject]:
+                jail.failures_total += not strict
+            else:
+                if outage and suspended is None:
                     decisions += self._witness(failure.address, at, now)
                     suspended = self.breaker.suspends(at)
-                if suspended:
+                if outage and suspended:
                     jail.suspended_total += 1
-                    continue
-            if not rules.unknown_accounts:
-                if ban := self._count(jail, subject, failure, at, now, ticks):
-                    decisions.append(ban)
-            elif failure.user is not None:
-                decisions.append(Question(rules.name, failure.user, failure, at, ticks))
+                elif not strict:
+                    if ban := self._count(jail, subject, failure, at, now, ticks):
+                        decisions.append(ban)
+                elif failure.user is not None:
+                    decisions.append(Question(name, failure.user, failure, at, ticks))
         return decisions
 
     def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:
@@ -116,10 +113,9 @@ class Engine:
         if opening is None:
             return []
         undone: list[Decision] = [opening]
-        for name, jail in self.jails.items():
+        for jail in self.jails.values():
             if jail.rules.outage:
-                dropped = jail.windows.drop(opening.since, opening.until)
-                self._touched.update((name, subject) for subject in dropped)
+                jail.windows.drop(opening.since, opening.until)
         for ban in list(self.ledger):
             banned_by = self.jails.get(ban.jail)
             within = opening.since <= ban.since < opening.until
@@ -136,10 +132,11 @@ class Engine:
         found = tuple(
             Listener(
                 jail, name, jail.subject(address),
-                jail.rules.unknown_accounts or bool(jail.rules.passdb),
+                picky=rules.unknown_accounts or bool(rules.passdb),
+                strict=rules.unknown_accounts, outage=rules.outage,
             )
             for name, jail in self.jails.items()
-            if (jail.rules.source, jail.rules.filter) == of
+            if ((rules := jail.rules).source, rules.filter) == of
         )  # fmt: skip
         if len(self._listeners) >= _REMEMBERED:
             self._listeners.clear()
@@ -151,26 +148,27 @@ class Engine:
         jail = self.jails.get(question.jail)
         if exists is not False or jail is None:
             return None
-        failure = question.failure
-        subject = jail.subject(failure.address)
-        if subject is None or (jail.rules.outage and self.breaker.suspends(question.at)):
-            return None
-        return self._count(jail, subject, failure, question.at, now, question.ticks)
+        failure, at = question.failure, question.at
+        key = jail.rules.source, failure.rule, failure.address
+        for _, name, subject, *_ in self._listeners.get(key) or self._listening(*key):
+            if name == question.jail and subject is not None:
+                if jail.rules.outage and self.breaker.suspends(at):
+                    return None
+                # Asked again, since the answer to another question may have led to the ban.
+                if not self.ledger.holds(subject, name):
+                    return self._count(jail, subject, failure, at, now, question.ticks)
+                jail.failures_total += 1
+        return None
 
     def _count(
         self, jail: Jail, subject: Subject, failure: Failure, at: float, now: float,
         ticks: float | None,
     ) -> Ban | None:  # fmt: skip
         jail.failures_total += 1
-        name = jail.rules.name
-        # Asked again, since an answer may come when another one has led to the ban already.
-        if self.ledger.holds(subject, name) or at <= now - jail.rules.findtime:
+        if at <= now - jail.rules.findtime:
             return None
         ban = jail.count(subject, failure, at, ticks)
-        self._touched.add((name, subject))
-        if ban is None or not ban.holds(now):
-            return None
-        return self._enter(jail, ban)
+        return self._enter(jail, ban) if ban is not None and ban.holds(now) else None
 
     def _enter(self, jail: Jail | None, ban: Ban) -> Ban:
         self.ledger.add(ban)
@@ -210,8 +208,8 @@ class Engine:
                 if unban := self.ledger.lift(subject, name, now, "by hand"):
                     lifted.append(unban)
             for name, one in self.jails.items():
-                if jail in (None, name) and one.forget(subject):
-                    self._touched.add((name, subject))
+                if jail in (None, name):
+                    one.forget(subject)
         return lifted
 
     def expire(self, now: float) -> list[Unban]:
@@ -232,12 +230,10 @@ class Engine:
         """The windows that changed since they were last asked for; an empty tuple where nothing is
         left. but: sources whose jails are to be left for later.
         """
-        changed, later = {}, set()
-        for key in self._touched:
-            jail = self.jails.get(key[0])
-            if jail is not None and jail.rules.source in but and not jail.rules.unknown_accounts:
-                later.add(key)
-            elif jail is not None:
-                changed[key] = jail.windows.times(key[1])
-        self._touched = later
+        changed = {}
+        for name, jail in self.jails.items():
+            windows = jail.windows
+            if windows.changed and (jail.rules.unknown_accounts or jail.rules.source not in but):
+                changed.update({(name, who): windows.times(who) for who in windows.changed})
+                windows.changed.clear()
         return changed

@@ -89,18 +89,20 @@ class Jail:
         name, user, rule = self.rules.name, failure.user, failure.rule
         return Ban(name, subject, at, until, failures, user, rule, ticks)
 
-    def forget(self, subject: Subject) -> bool:
-        """Drops what was counted for the subject; True if there was anything."""
+    def forget(self, subject: Subject) -> None:
+        """Drops what was counted for the subject."""
         self._attempts.forget(subject)
-        return self.windows.forget(subject)
+        self.windows.forget(subject)
 
 
 class Listener(NamedTuple):
-    """A jail that hears of an address: as which subject (nobody if it ignores it), and whether it
-    looks closer at a failure before it counts.
+    """A jail that hears of an address: as which subject (nobody if it ignores it); whether it
+    looks closer at a failure before it counts; and two of its rules.
     """
 
     jail: Jail
     name: str
     subject: Subject | None
     picky: bool
+    strict: bool
+    outage: bool

@@ -17,11 +17,15 @@ from mailbanned.model import Subject
 
 
 class Windows:
-    """Failure times per subject, each list sorted and at most `maxretry` long."""
+    """Failure times per subject, each list sorted and at most `maxretry` long.
+
+    changed: whose times have changed since somebody last emptied it.
+    """
 
     def __init__(self, findtime: float, maxretry: int) -> None:
         self.findtime = findtime
         self.maxretry = maxretry
+        self.changed: set[Subject] = set()
         # In the order of the last failure seen, so that the quiet subjects stand in front.
         # A plain dict would scan over all that it has deleted there.
         self._times: OrderedDict[Subject, list[float]] = OrderedDict()
@@ -31,36 +35,37 @@ class Windows:
 
         Lines may come slightly out of order; each is put where its time belongs.
         """
-        times = self._times.pop(subject, None)
+        self.changed.add(subject)
+        times = self._times.get(subject)
         if times is None:
-            times = [at]
-        elif at >= times[-1]:
+            self._times[subject] = [at]
+            self._drop_quiet(at)
+            return 1
+        self._times.move_to_end(subject)
+        if at >= times[-1]:
             times.append(at)
         else:
             insort(times, at)
         oldest = times[-1] - self.findtime
         while times[0] <= oldest or len(times) > self.maxretry:
             del times[0]
-        self._times[subject] = times
-        self._drop_quiet(at)
         return len(times)
 
-    def forget(self, subject: Subject) -> bool:
-        """Drops what was counted for the subject; True if there was anything."""
-        return self._times.pop(subject, None) is not None
+    def forget(self, subject: Subject) -> None:
+        """Drops what was counted for the subject."""
+        if self._times.pop(subject, None) is not None:
+            self.changed.add(subject)
 
-    def drop(self, since: float, until: float) -> list[Subject]:
-        """Drops all failures from since (included) to until; returns whose they were."""
-        dropped = []
+    def drop(self, since: float, until: float) -> None:
+        """Drops all failures from since (included) to until."""
         for subject, times in list(self._times.items()):
             kept = [at for at in times if not since <= at < until]
             if len(kept) < len(times):
-                dropped.append(subject)
+                self.changed.add(subject)
                 if kept:
                     self._times[subject] = kept
                 else:
                     del self._times[subject]
-        return dropped
 
     def times(self, subject: Subject) -> tuple[float, ...]:
         """The failure times kept for a subject, oldest first."""
@@ -87,7 +92,7 @@ class Windows:
             del times[:-maxretry]
 
     def _drop_quiet(self, at: float) -> None:
-        """Two looks at the front for each failure: the quiet leave faster than others come."""
+        """Two looks at the front for each newcomer: the quiet leave faster than others come."""
         for _ in range(2):
             subject = next(iter(self._times))
             if self._times[subject][-1] > at - self.findtime:

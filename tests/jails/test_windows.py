@@ -100,9 +100,10 @@ def test_the_lively_are_not_dropped() -> None:
     for number in range(10):
         windows.add(Subject(f"quiet-{number}"), 0.0)
     windows.add(ONE, 9.0)
-    for _ in range(5):
-        windows.add(OTHER, 12.0)
-    assert list(windows.subjects()) == [ONE, OTHER]
+    others = [Subject(f"new-{number}") for number in range(5)]
+    for other in others:
+        windows.add(other, 12.0)
+    assert list(windows.subjects()) == [ONE, *others]
     assert windows.times(ONE) == (0.0, 9.0)
     assert windows.add(ONE, 12.0) == 2
 
@@ -112,8 +113,12 @@ def test_forget() -> None:
     windows = Windows(FINDTIME, 5)
     windows.add(ONE, 1.0)
     windows.add(OTHER, 1.0)
-    assert windows.forget(ONE) is True
-    assert windows.forget(ONE) is False
+    windows.changed.clear()
+    windows.forget(ONE)
+    assert windows.changed == {ONE}
+    windows.changed.clear()
+    windows.forget(ONE)
+    assert not windows.changed
     assert windows.add(ONE, 2.0) == 1
     assert windows.add(OTHER, 2.0) == 2
 
