@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from heapq import merge
+from itertools import repeat
 from math import inf
 from operator import itemgetter
 from typing import Protocol
@@ -85,7 +86,7 @@ class Replay:
         self._deadline = inf
         self._openings: list[Opening] = []
         # The line that was looked at last, and whether a jail has counted it.
-        self._line: tuple[int, str] = (0, "")
+        self._number, self._log = 0, ""
         self._counted = False
         self.logs: list[str] = []
         self.lines = 0
@@ -100,13 +101,12 @@ class Replay:
         for at, log, source, found in every[0] if len(every) == 1 else merge(*every, key=_when):
             if at > until:
                 continue
-            if isinstance(found, Sign):  # an earlier one tells who is known, and what goes on
+            if isinstance(found, Failure):
+                if at >= since:
+                    self._failure(at, log, source, found)
+            elif isinstance(found, Sign):  # an early one tells who is known, and what goes on
                 self._decided(self._engine.sign(found, at, at), found.number, log)
-            elif at < since:
-                continue
-            elif isinstance(found, Failure):
-                self._failure(at, log, source, found)
-            else:
+            elif at >= since:
                 self.unmatched_lines += 1
                 if self._unmatched is not None:
                     self._unmatched(log, source, found)
@@ -127,11 +127,9 @@ class Replay:
 
     def _found(self, block: bytes, number: int) -> list[tuple[str, Found]]:
         """What all sources find in whole lines, the first of which has this number."""
-        found: list[tuple[str, Found]] = [
-            (source, one)
-            for source, filters in self._filters.items()
-            for one in filters.read(block, self._now, number)
-        ]
+        found: list[tuple[str, Found]] = []
+        for source, filters in self._filters.items():
+            found += zip(repeat(source), filters.read(block, self._now, number))
         if self._odd:
             # Lines of one server look odd to another one's filters, if both write into one log.
             odd = {line.number: (source, line) for source, line in self._odd if self._is_odd(line)}
@@ -157,8 +155,8 @@ class Replay:
                 self.jails[unban.jail].unban(unban)
             self._deadline = engine.ledger.deadline() or inf
         number = failure.number
-        if self._line != (number, log):
-            self._line, self._counted = (number, log), False
+        if number != self._number or log is not self._log:
+            self._number, self._log, self._counted = number, log, False
             self._seen.add(failure.address)
         unknown = user is not None and user.strip().lower() not in self._accounts
         for strict, tally in self._listeners.get((source, failure.rule)) or self._listening(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mailbanned.containers import plain
 from mailbanned.filters.filter import Filter
-from mailbanned.filters.pattern import Pattern
+from mailbanned.filters.pattern import Find
 from mailbanned.filters.prefix import split
 from mailbanned.filters.stamps import Stamps
 from mailbanned.filters.tally import Hits, Tally
@@ -24,11 +24,10 @@ LONGEST_LINE = 8192
 
 
 class _Try(NamedTuple):
-    """A pattern to try on lines that hold `key`, if they hold `also` as well."""
+    """A pattern to try on lines that hold this text, and where its hits are counted."""
 
-    key: bytes
-    also: bytes
-    pattern: Pattern
+    text: bytes
+    find: Find
     hits: Hits
 
 
@@ -59,12 +58,13 @@ class FilterSet:
         self._plans: dict[int, _Plan] = {}
         self.on_unmatched: Callable[[Line], None] | None = None
 
-    def _chosen(self) -> tuple[list[list[_Try]], list[bytes]]:
+    def _chosen(self) -> tuple[list[list[tuple[bytes, _Try]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
 
         Every text costs a search of every block, a pattern on a line it does not fit much less.
+        The pattern is tried if another of its texts is in the line, too.
         """
-        tries: list[list[_Try]] = []
+        tries: list[list[tuple[bytes, _Try]]] = []
         keys: list[bytes] = []
         for one in self.filters:
             tries.append([])
@@ -74,7 +74,8 @@ class FilterSet:
                 key = next(shared, pattern.literals[0])
                 keys.append(key)
                 also = next((lit for lit in pattern.literals if lit not in key), b"")
-                tries[-1].append(_Try(key, also, pattern, self.tally.hits(pattern.rule)))
+                hits = self.tally.hits(pattern.rule)
+                tries[-1].append((key, _Try(also, pattern.find, hits)))
         return tries, keys
 
     def read(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure | Sign]:
@@ -94,12 +95,13 @@ class FilterSet:
             counted = start
             line = split(block[start:end], number, self.stamps, now)
             plan = self._plans.get(mask) or self._plan(mask)
+            _, at, text, _ = line
             known = False
             for tries in plan.filters:
-                for _, also, pattern, hits in tries:
-                    if also in line.text and (found := pattern.find(line)):
+                for also, find, hits in tries:
+                    if also in text and (found := find(line)):
                         hits.count += 1
-                        hits.last_at = now if line.at is None else line.at
+                        hits.last_at = now if at is None else at
                         known = True
                         if type(found) is Failure or found[2] != "known":
                             yield found
@@ -137,7 +139,7 @@ class FilterSet:
         def perhaps(literal: bytes) -> bool:
             return any(one in literal for one in present)
 
-        tries = (tuple(one for one in each if perhaps(one.key)) for each in self._tries)
+        tries = (tuple(one for key, one in each if perhaps(key)) for each in self._tries)
         suspect = any(perhaps(one) for one in self._suspects)
         plan = _Plan(tuple(one for one in tries if one), suspect)
         self._plans[mask] = plan
