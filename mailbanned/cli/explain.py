@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from mailbanned.cli.exported import text_of
 from mailbanned.cli.shared import Fault, span
 from mailbanned.clock import iso
 from mailbanned.config import Config
@@ -47,7 +48,7 @@ def explanation(config: Config, names: Sequence[str], raw: bytes) -> dict[str, A
 
 
 def _one(raw: bytes) -> bytes:
-    lines = [line for line in joined(raw.rstrip(b"\n") + b"\n").split(b"\n") if line]
+    lines = [line for line in joined(text_of(raw.rstrip(b"\n")) + b"\n").split(b"\n") if line]
     if len(lines) != 1:
         raise Fault("--explain needs one line of a log; for more there is `mailbanned test LOG`")
     return lines[0]

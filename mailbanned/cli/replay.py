@@ -18,6 +18,7 @@ from math import inf
 from operator import itemgetter
 from typing import Protocol
 
+from mailbanned.cli.exported import text_of
 from mailbanned.cli.tallies import JailTally, Seen
 from mailbanned.config import Config
 from mailbanned.containers import whole
@@ -223,7 +224,7 @@ def _blocks(log: Readable) -> Iterator[bytes]:
         data = rest + chunk
         end = whole(data)
         if end:
-            yield data[:end]
+            yield text_of(data[:end])
         rest = data[end:]
     if rest:
-        yield rest
+        yield text_of(rest)
