@@ -69,7 +69,8 @@ class Failure(NamedTuple):
     summary: the line sums up, at the end of a connection, what other lines may have told already.
     session: the server's own name of the connection or login, None if the line has none.
     passdb: which of the server's account databases refused, None if the line does not say.
-    times: so often was the line written (a logger may fold repeats into one line).
+    times: so many attempts does it tell of (a logger may fold repeats into one line; a server may
+        sum up a connection).
     """
 
     number: int

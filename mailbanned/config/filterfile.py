@@ -34,6 +34,7 @@ class HitTable(Strict):
     address: str | None = None
     user: str | None = None
     kind: Kind = "failure"
+    times: int | None = None
 
 
 class MissTable(Strict):
@@ -95,7 +96,7 @@ def _read(name: str, path: Path) -> Loaded:
             found.append(Problem(str(path), f"hits.{number}.address", "is missing", "add it"))
     if found:
         return None, found
-    hits = [Sample(h.line.encode(), h.kind, h.address, h.user) for h in table.hits]
+    hits = [Sample(h.line.encode(), h.kind, h.address, h.user, h.times) for h in table.hits]
     misses = [Sample(m.line.encode(), "") for m in table.misses]
     suspects = tuple(text.encode() for text in table.suspects)
     samples = (*hits, *misses)

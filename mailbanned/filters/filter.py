@@ -23,13 +23,14 @@ class Sample:
 
     line: one line, or several where a container runtime has cut one up.
     kind: what a pattern must say of it (see pattern.KINDS); "" if none may call it a failure.
-    address, user: what is reported then.
+    address, user: what is reported then. times: of how many attempts, None if that is left open.
     """
 
     line: bytes
     kind: str
     address: str | None = None
     user: str | None = None
+    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

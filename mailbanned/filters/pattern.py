@@ -27,6 +27,9 @@ KINDS = ("failure", "known", "success", "outage")
 #: Looks at a line.
 Find = Callable[[Line], Failure | Sign | None]
 
+#: However many attempts a line tells of, no more are believed.
+MOST_TIMES = 10
+
 # What servers write where no name was given.
 _NO_NAME = frozenset({b"", b"(unavailable)", b"?"})
 
@@ -77,7 +80,8 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
     groups = {group.decode(): at for group, at in compiled.groupindex.items()}
     in_addr, in_user = groups.get("addr"), groups.get("user")
     in_session, in_passdb = groups.get("session"), groups.get("passdb")
-    more = bool(in_session or in_passdb or summary)
+    in_times = groups.get("times")
+    more = bool(in_session or in_passdb or in_times or summary)
     # Below the library's own match objects, which cost three times as much as the search.
     match, whole = compiled._regexp.Match, _WHOLE
 
@@ -101,6 +105,8 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
         if not more and times == 1:
             return _new(Failure, (number, at, address, user, rule, False, None, None, 1))
         session, passdb = _text(text, spans, in_session), _text(text, spans, in_passdb)
+        if in_times is not None:
+            times = min(MOST_TIMES, times * _number(_text(text, spans, in_times)))
         return Failure(number, at, address, user, rule, summary, session, passdb, times)
 
     return find
@@ -112,6 +118,13 @@ def _text(text: bytes, spans: list[tuple[int, int]], group: int | None) -> str |
         return None
     start, end = spans[group]
     return text[start:end].decode("utf-8", "replace") or None
+
+
+def _number(text: str | None) -> int:
+    """At least one, and many if it is long."""
+    if text is None or not (text.isascii() and text.isdigit()):
+        return 1
+    return max(1, int(text)) if len(text) <= 3 else MOST_TIMES
 
 
 def _made(

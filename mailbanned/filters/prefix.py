@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 
 from mailbanned.containers import CRI
+from mailbanned.filters.pattern import MOST_TIMES
 from mailbanned.filters.stamps import CLOCK, Stamps
 from mailbanned.model import Line
 
@@ -43,7 +44,6 @@ _REPEATED = b"message repeated "
 _REPEAT = re.compile(rb"(?s)([^ ]+: )message repeated ([0-9]{1,9}) times: \[( ?)(.*)\]")
 # At so many bytes rsyslog cuts what it repeats. What may have lost its end is not believed.
 _CUT_AT = 800
-_MOST_TIMES = 10
 _LONGEST_FACILITY = len(b"authpriv")
 _COLON, _CR, _BRACKET = b":\r]"
 _seconds = CLOCK.get
@@ -125,7 +125,7 @@ def _line(number: int, at: float | None, text: bytes) -> Line:
     if text.endswith(b"]"):
         repeat = _REPEAT.fullmatch(text)
         if repeat is not None and len(repeat[3] + repeat[4]) < _CUT_AT:
-            times = max(1, min(int(repeat[2]), _MOST_TIMES))
+            times = max(1, min(int(repeat[2]), MOST_TIMES))
             return Line(number, at, repeat[1] + repeat[4], times)
     return Line(number, at, text)
 

@@ -47,6 +47,8 @@ def _problem(filter_: Filter, sample: Sample) -> Finding | None:
             f"hit reports {found.address}, user {found.user!r} instead of "
             f"{sample.address}, user {sample.user!r}: {raw}"
         )
+    if sample.times is not None and isinstance(found, Failure) and found.times != sample.times:
+        return Finding(f"hit tells of {found.times} attempts instead of {sample.times}: {raw}")
     pattern = next(p for p in filter_.patterns if p.rule == found.rule)
     if any(literal not in line.text for literal in pattern.literals):
         return Finding(f"literal of {found.rule} does not stand in its hit: {raw}")

@@ -6,6 +6,7 @@
 <SESSION>...</SESSION>  the server's name of the connection: lines of one session that tell of
                         the same attempt count once
 <PASSDB>...</PASSDB>    the account database that refused
+<TIMES>...</TIMES>      a number: so many attempts does the line tell of
 <MAIL>                  a mail address in angle brackets as Postfix writes it; what stands in
                         quotes inside it may be anything, even brackets and whole messages
 """
@@ -20,7 +21,7 @@ _PLAIN = {
     "<USER>": r"(?P<user>.*)",
     "<MAIL>": r"""<(?:"(?:[^"\\]|\\.)*"|[^">])*>""",
 }
-_AROUND = {"F-USER": "user", "SESSION": "session", "PASSDB": "passdb"}
+_AROUND = {"F-USER": "user", "SESSION": "session", "PASSDB": "passdb", "TIMES": "times"}
 _TAG = re.compile(r"</?[A-Z][A-Z0-9_-]*>")
 
 

@@ -51,7 +51,7 @@ class Attempts:
         """How many attempts the line tells of that no other line has told of."""
         if failure.session is None:
             if failure.summary:
-                return int(not self._was_told(subject, at, 0))
+                return 0 if self._was_told(subject, at, 0) else failure.times
             self._tell(subject, (at, at))
             return failure.times
         session = self._session(subject, failure.session, at)

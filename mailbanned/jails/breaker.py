@@ -120,8 +120,7 @@ class Breaker:
         self._proven = -inf  # the newest success of anybody
         self._outages: list[_Outage] = []  # in order of time, with gaps between them
         self._passed = -inf  # the newest time of which suspends() has said that it counts
-        self._openings_total = 0
-        self._suspended_total = 0
+        self._openings_total = self._suspended_total = 0
 
     def change(self, rules: BreakerRules) -> None:
         """New rules from now on; what is known stays, but switched off nothing is suspended."""
@@ -138,8 +137,8 @@ class Breaker:
             return None
         if subject is not None:
             return self._witness(subject, at, 1, _LEAD_S, reason)
-        until = at + self.rules.hold
-        return self._open(_Outage(at - _LEAD_S, until, until, reason))
+        end = at + self.rules.hold
+        return self._open(_Outage(at - _LEAD_S, end, end, reason))
 
     def failure(self, subject: Subject, at: float) -> Opening | None:
         """A failure that an outage would explain; returns as `outage` does.
@@ -218,11 +217,9 @@ class Breaker:
     def _refute(self, at: float) -> None:
         """Forgets the witnesses up to a success, and ends there what only they have opened."""
         self._witnesses = {who: seen for who, seen in self._witnesses.items() if seen[1] > at}
-        index = self._during(at)
-        if index is None:
-            return
-        outage = self._outages[index]
-        self._outages[index] = outage._replace(until=min(outage.until, max(outage.firm, at)))
+        if (index := self._during(at)) is not None:
+            outage = self._outages[index]
+            self._outages[index] = outage._replace(until=min(outage.until, max(outage.firm, at)))
 
     def _during(self, at: float) -> int | None:
         """The index of the outage at that time."""

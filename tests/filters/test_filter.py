@@ -31,6 +31,7 @@ def test_right_samples_say_nothing() -> None:
             "hit reports 203.0.113.5, user 'bob'",
         ),
         (Sample(HIT, "failure", "203.0.113.5"), "instead of 203.0.113.5, user None"),
+        (Sample(HIT, "failure", "203.0.113.5", "bob", 2), "tells of 1 attempts instead of 2"),
     ],
 )
 def test_a_wrong_sample_is_told(sample: Sample, complaint: str) -> None:

@@ -129,6 +129,9 @@ LOGIN_2_3 = f"dovecot: pop3-login: Disconnected (auth failed, 2 attempts in 4 se
 DOVECOT: dict[str, tuple[int, str, Log]] = {
     "without auth_verbose, two connections": (
         2, "", [login(1), login(1).replace("V3EE8d9g", "ozQO8d9g")]),
+    "without auth_verbose, three attempts in one connection": (3, "", [login(3)]),
+    "the same without a session": (3, "", [login(3).partition(", session=")[0]]),
+    "more than a line is believed": (20, "", [login(999), login(10**40)]),
     "with auth_verbose": (1, "", [last(MISMATCH), login(1)]),
     "the same in 2.3, two wrong passwords": (2, "", [*2 * [WORKER_2_3], LOGIN_2_3]),
     "three wrong passwords in one connection": (3, "", [*3 * [last(MISMATCH)], login(3)]),
