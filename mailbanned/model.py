@@ -148,6 +148,14 @@ def parse_address(text: bytes) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1024)
+def host_of(address: str) -> Address:
+    """An address in canonical text as what it is."""
+    if ":" in address:
+        return IPv6Address(inet_pton(AF_INET6, address))
+    return IPv4Address(inet_pton(AF_INET, address))
+
+
 def fold(address: Address) -> Address:
     """IPv4-mapped IPv6 addresses as the IPv4 address they carry; all others as they are."""
     mapped = getattr(address, "ipv4_mapped", None)

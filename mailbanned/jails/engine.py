@@ -29,6 +29,7 @@ class Engine:
         self.ledger = Ledger()
         self.breaker = Breaker(breaker or BreakerRules())
         self.jails: dict[str, Jail] = {}
+        self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
         self._listeners: dict[tuple[str, str, str], tuple[Listener, ...]] = {}
         self.configure(rules, own)
 
@@ -43,7 +44,7 @@ class Engine:
 
         own: this host's addresses. ignore: what holds for bans in no configured jail.
         """
-        before, self.jails, self._listeners = self.jails, {}, {}
+        before, self.jails, self._listeners, self._concerned = self.jails, {}, {}, {}
         for one in rules:
             jail = before.get(one.name)
             if jail is None:
@@ -128,16 +129,11 @@ class Engine:
         """The jails that count what this rule finds in this source. Remembered, since most lines
         come from the same few addresses.
         """
-        of = source, rule.partition("/")[0]
-        found = tuple(
-            Listener(
-                jail, name, jail.subject(address),
-                picky=rules.unknown_accounts or bool(rules.passdb),
-                strict=rules.unknown_accounts, outage=rules.outage,
-            )
-            for name, jail in self.jails.items()
-            if ((rules := jail.rules).source, rules.filter) == of
-        )  # fmt: skip
+        if (source, rule) not in self._concerned:
+            of = source, rule.partition("/")[0]
+            jails = (jail for jail in self.jails.values() if jail.of == of)
+            self._concerned[source, rule] = tuple(jails)
+        found = tuple(jail.listener(address) for jail in self._concerned[source, rule])
         if len(self._listeners) >= _REMEMBERED:
             self._listeners.clear()
         self._listeners[source, rule, address] = found

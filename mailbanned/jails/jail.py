@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from mailbanned.jails.attempts import Attempts
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.window import Windows
-from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
+from mailbanned.model import Ban, Failure, Network, Subject, host_of, network_of, subject_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,19 @@ class JailRules:
     outage: bool = False
 
 
+class Listener(NamedTuple):
+    """A jail that hears of an address: as which subject (nobody if it ignores it); whether it
+    looks closer at a failure before it counts; and two of its rules.
+    """
+
+    jail: Jail
+    name: str
+    subject: Subject | None
+    picky: bool
+    strict: bool
+    outage: bool
+
+
 class Jail:
     """A jail at work: its rules, its windows and what it has seen so far."""
 
@@ -51,12 +63,13 @@ class Jail:
     def change(self, rules: JailRules, own: Sequence[Network]) -> None:
         """New rules and own addresses; what was counted stays."""
         self.rules = rules
+        self.of = rules.source, rules.filter
         self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own else ())))
         self.windows.resize(rules.findtime, rules.maxretry)
 
     def subject(self, address: str) -> Subject | None:
         """Under which subject failures of the address count here; None if they are ignored."""
-        host = ip_address(address)
+        host = host_of(address)
         if self.ignore.covers(host):
             return None
         subject = subject_of(address, self.rules.ipv6_prefix)
@@ -64,6 +77,12 @@ class Jail:
         if host.version == 6 and self.ignore.touched_by(network_of(subject)):
             return subject_of(address, 128)
         return subject
+
+    def listener(self, address: str) -> Listener:
+        """How this jail hears of an address."""
+        strict, picky = self.rules.unknown_accounts, bool(self.rules.passdb)
+        subject, name = self.subject(address), self.rules.name
+        return Listener(self, name, subject, picky or strict, strict, self.rules.outage)
 
     def concerns(self, failure: Failure) -> bool:
         """Whether the failure is of a kind that this jail counts, whoever it is from."""
@@ -93,16 +112,3 @@ class Jail:
         """Drops what was counted for the subject."""
         self._attempts.forget(subject)
         self.windows.forget(subject)
-
-
-class Listener(NamedTuple):
-    """A jail that hears of an address: as which subject (nobody if it ignores it); whether it
-    looks closer at a failure before it counts; and two of its rules.
-    """
-
-    jail: Jail
-    name: str
-    subject: Subject | None
-    picky: bool
-    strict: bool
-    outage: bool
