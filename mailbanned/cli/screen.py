@@ -81,6 +81,8 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
         if source["state"] not in ("following", "catching-up"):
             where = ", ".join(source["paths"])
             yield f"source {source['name']} is {source['state']}: {source['detail'] or where}"
+        elif source["detail"]:
+            yield f"source {source['name']}: {source['detail']}"
     if not last["ok"]:
         yield f"the last reload was refused: {'; '.join(last['errors'])}"
     if document["store"]["error"]:

@@ -13,10 +13,12 @@
     lines.py       whole lines out of bytes
     marks.py       a position, and how to know the file again
     start.py       where to begin in a log that was never read before
+    hearing.py     tells a log that lost its voice from a quiet one
     troubles.py    what stands in the way, said once
     journal.py   JournalSource: units and other matches of the journal
     journalctl.py  the one journalctl that is kept running for all of them
     shares.py      which of its records are a source's own, and up to where it has them
+    silence.py     tells a quiet unit from one whose lines no longer come
     records.py     which journal records are to be believed, and how they read as lines
     places.py      a place in the journal, as a mark holds it
 

@@ -21,9 +21,9 @@ from mailbanned.model import Block
 from mailbanned.sources.base import Emit, SourceState, State
 from mailbanned.sources.files import Files
 from mailbanned.sources.followed import Followed
+from mailbanned.sources.hearing import Hearing
 from mailbanned.sources.start import TooOld
 from mailbanned.sources.tail import Rewritten
-from mailbanned.sources.troubles import mute
 from mailbanned.sources.watcher import Subscription, Watcher
 
 log = get_logger("sources")
@@ -56,6 +56,8 @@ class FileSource:
         self._clock = clock
         self._watcher = watcher
         self._files = Files(path_glob, clock, marks, too_old, source=name)
+        self._too_old = too_old
+        self._hearing: dict[str, Hearing] = {}
         self._next_look = 0.0
         self._lines = 0
         self._last_line_at: float | None = None
@@ -74,6 +76,8 @@ class FileSource:
         while True:
             if look or self._clock.ticks() >= self._next_look:
                 changes.watch(await self._files.look())
+                paths = {one.path for one in self._files.open.values()}
+                self._hearing = {p: self._hearing.get(p, Hearing(self._too_old)) for p in paths}
                 pause = LOOK_S if self._files.settled else _SOON_S
                 self._next_look = self._clock.ticks() + pause
             if await self._read_each(emit):
@@ -106,18 +110,16 @@ class FileSource:
             one.live = True  # nothing was written before we came
             one.even = one.even if tail.rest else ticks
             return False
-        begun = tail.offset > 0
+        begun = tail.offset
         data = await tail.read()
         if not begun and not self._files.is_next(one):
+            tail.unseat()  # what was read of it is not handed on
             self._next_look = 0.0
             return True
         live, one.live = one.live, one.live or tail.at_end
         if tail.at_end and not tail.rest:
             one.even = ticks
-        if one.is_mute(data, ticks):
-            self._files.troubles.add(str(one), mute(str(one)))
-        else:
-            self._files.troubles.solved(str(one))
+        self._hear(one, data, tail.unfinished or tail.offset > begun, ticks)
         if data:
             self._files.moved(one)
             self._lines += data.count(b"\n")
@@ -127,6 +129,14 @@ class FileSource:
         if data:
             one.stirred = self._clock.ticks()
         return not tail.at_end
+
+    def _hear(self, one: Followed, lines: bytes, grown: bool, ticks: float) -> None:
+        """Tells if a file says nothing (any more) that can be understood."""
+        trouble = self._hearing[one.path].trouble(str(one), lines, grown, ticks)
+        if trouble is None:
+            self._files.troubles.solved(str(one))
+        else:
+            self._files.troubles.add(str(one), trouble)
 
     def state(self) -> SourceState:
         """How it is doing right now."""

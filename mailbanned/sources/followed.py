@@ -9,8 +9,6 @@ from mailbanned.sources.tail import Tail
 
 #: How long a rotated file has to be quiet before it is let go. Seconds.
 LINGER_S = 10.0
-#: How long a log may be written to without a whole line before that is told. Seconds.
-MUTE_S = 600.0
 #: A file that appears is new if it was written to after the look before, give or take this.
 _SLACK_S = 2.0
 
@@ -55,14 +53,6 @@ class Followed:
         """Whether it was written to after we had looked in vain for it."""
         written = self.tail.raw.status().st_mtime
         return self.found_after is not None and written >= self.found_after - _SLACK_S
-
-    def is_mute(self, data: bytes, ticks: float) -> bool:
-        """Whether it goes on growing, long after its last line, and still no line is whole.
-
-        data: what was read last. A log that just stands still is quiet, not mute.
-        """
-        mute = not data and self.tail.at_end and self.tail.unfinished
-        return mute and ticks - self.stirred > MUTE_S
 
     def is_done(self, ticks: float, replaced: bool) -> bool:
         """Whether it was rotated, is read and will not grow: it is packed, or quiet and given up.

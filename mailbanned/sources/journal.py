@@ -9,6 +9,7 @@ the age of what it reads.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from mailbanned.clock import Clock
@@ -17,7 +18,8 @@ from mailbanned.sources.base import Emit, SourceState, State
 from mailbanned.sources.journalctl import Journalctl
 from mailbanned.sources.places import Place
 from mailbanned.sources.records import entry_name
-from mailbanned.sources.shares import Batch
+from mailbanned.sources.shares import Batch, Share
+from mailbanned.sources.silence import SILENT_S, Silence
 
 #: How long after old lines the source still counts as catching up. Seconds.
 _SETTLE_S = 1.0
@@ -31,6 +33,7 @@ class JournalSource:
     marks: the marks of the last Block that was handled, from the last run; {} at first. Those of
         other logs may be among them.
     since: where to begin without a mark (epoch).
+    silent_s: after how long without a line it is asked whether there are any.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class JournalSource:
         journalctl: Journalctl,
         marks: Mapping[str, str],
         since: float,
+        silent_s: float = SILENT_S,
     ) -> None:
         self.name = name
         self._clock = clock
@@ -50,6 +54,8 @@ class JournalSource:
             entry: Place.parse(marks.get(_MARK + entry, "")) or Place(int(since * 1e6))
             for entry in map(entry_name, entries)
         }
+        self._silent_s = silent_s
+        self._silence = Silence(name, tuple(self._places), clock, journalctl)
         self._live_since = clock.now()
         self._live = False
         self._batch: Batch | None = None
@@ -59,10 +65,15 @@ class JournalSource:
 
     async def run(self, emit: Emit) -> None:
         """Follows until cancelled and hands on every line exactly once."""
-        with self._journalctl.follow(self._places) as share:
-            while True:
-                await self._take(await share.batches.get(), emit)
-                share.batches.task_done()
+        async with asyncio.TaskGroup() as tasks:
+            with self._journalctl.follow(self._places) as share:
+                tasks.create_task(self._silence.watch(self._silent_s))
+                await self._follow(share, emit)
+
+    async def _follow(self, share: Share, emit: Emit) -> None:
+        while True:
+            await self._take(await share.batches.get(), emit)
+            share.batches.task_done()
 
     async def _take(self, batch: Batch, emit: Emit) -> None:
         marks = {_MARK + entry: place.text for entry, place in batch.places.items()}
@@ -72,6 +83,7 @@ class JournalSource:
             self._batch, self._held = batch, True
             self._lines += batch.data.count(b"\n")
             self._last_line_at = batch.arrived
+            self._silence.heard(batch.span[1], batch.ticks)
         await emit(Block(self.name, batch.data, batch.arrived, batch.ticks, self._live, marks))
         self._held = False
 
@@ -89,7 +101,7 @@ class JournalSource:
             kind="journal",
             paths=tuple(self._places),
             state=state,
-            detail="" if outage is None else outage.text,
+            detail=self._silence.text if outage is None else outage.text,
             lines=self._lines,
             last_line_at=self._last_line_at,
             lag_bytes=0,

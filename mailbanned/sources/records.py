@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from mailbanned.sources.places import Place
 
 _SSHD = ("sshd", "sshd-session", "sshd-auth")
+_SSH = ("ssh", "sshd")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_./@-]")
 _YEAR_9999_US = 253_370_764_800_000_000
 #: What is looked at, besides the fields of matches.
@@ -101,10 +102,21 @@ def is_believed(record: Record, entry: str) -> bool:
     )
 
 
+def units(entries: Iterable[str]) -> list[str]:
+    """Matches for all that the units of these entries write, where the entries pick less."""
+    return [f"_SYSTEMD_UNIT={unit}.service" for unit in _SSH if any(map(_is_sshd, entries))]
+
+
+def is_from(record: Record, unit: str) -> bool:
+    """Whether a record comes from a unit (as `units` has it), and what the unit said itself."""
+    said = record.fields.get("_TRANSPORT", "syslog") not in ("audit", "kernel")
+    return said and is_believed(record, unit)
+
+
 @lru_cache(maxsize=64)
 def _is_sshd(entry: str) -> bool:
     """Debian calls it ssh; with socket activation it is sshd@..., a unit for each connection."""
-    return re.split("[.@]", entry, maxsplit=1)[0] in ("ssh", "sshd")
+    return re.split("[.@]", entry, maxsplit=1)[0] in _SSH
 
 
 @lru_cache(maxsize=64)

@@ -34,15 +34,6 @@ def unreadable(path: str, error: OSError) -> Trouble:
     return Trouble("unreadable", f"{path} cannot be read ({reason}); {remedy}")
 
 
-def mute(path: str) -> Trouble:
-    """The trouble with a log that grows and says nothing."""
-    return Trouble(
-        "waiting",
-        f"{path} is written to, but for ten minutes no line in it was ended; "
-        "see what the service writes there, and whether that is its log",
-    )
-
-
 class Troubles:
     """The troubles of one source at the moment, by path."""
 

@@ -83,7 +83,7 @@ def run() -> list[Row]:
     return rows
 
 
-def _speed(path: Path, jails: Sequence[str], config: Sequence[str] = ()) -> float:
+def speed(path: Path, jails: Sequence[str], config: Sequence[str] = ()) -> float:
     """Lines a second of `mailbanned test`, as it says itself."""
     chosen = [word for name in jails for word in ("--jail", name)]
     program = str(Path(sys.executable).with_name("mailbanned"))
@@ -96,7 +96,7 @@ def _speed(path: Path, jails: Sequence[str], config: Sequence[str] = ()) -> floa
 def _compare(path: Path, attacks: float, aim: int) -> list[Row]:
     ours, grep, plain = [], [], []
     for _ in range(_ROUNDS):
-        ours.append(_speed(path, _JAILS))
+        ours.append(speed(path, _JAILS))
         began = time.perf_counter()
         subprocess.run(["grep", "-c", "-e", "SASL", "-e", "reject:", path], capture_output=True)
         grep.append(_LINES / (time.perf_counter() - began))
@@ -122,7 +122,7 @@ def _beside_fail2ban(path: Path, folder: Path, attacks: float, times: int) -> Ro
     filters = ["/etc/fail2ban/filter.d/postfix.conf", auth, auth, str(harvest)]
     ratios = []
     for _ in range(_ROUNDS):
-        ours = _speed(path, _JAILS)
+        ours = speed(path, _JAILS)
         seconds = 0.0
         for one in filters:
             result = subprocess.run(
@@ -149,8 +149,8 @@ def _doubled(path: Path, folder: Path) -> Row:
     both = [*_JAILS, *(f"{name}-2" for name in _JAILS)]
     ratios = []
     for _ in range(_ROUNDS + 2):
-        once = _speed(path, _JAILS, ["-c", str(config)])
-        ratios.append(once / _speed(path, both, ["-c", str(config)]))
+        once = speed(path, _JAILS, ["-c", str(config)])
+        ratios.append(once / speed(path, both, ["-c", str(config)]))
     return Row("time with eight jails / four, no attacks", f"{median(ratios):.2f} times",
                "< 1.15", spread(ratios, "times"))  # fmt: skip
 

@@ -108,6 +108,8 @@ def test_many_sources_stand_in_columns() -> None:
          f"(mailbanned test --unmatched); the last one: {'x' * 139}…"),
         (status(source(state="unreadable", detail="/var/log/postfix cannot be read")),
          "source postfix is unreadable: /var/log/postfix cannot be read"),
+        (status(source(state="following", detail="The journal has newer records")),
+         "source postfix: The journal has newer records"),
     ],
 )  # fmt: skip
 def test_trouble_is_one_sentence(document: dict[str, Any], sentence: str) -> None:

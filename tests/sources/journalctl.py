@@ -5,8 +5,9 @@
 FILE has one JSON record a line, with cursors "s=...;i=NUMBER" in their order; `--cursor` means the
 record itself or, if it is gone, the first one after it. Matches are not looked at. A line "!exit N
 WORDS" makes it say WORDS on stderr and end with N (once: the line is passed over in later runs);
-"!deaf" makes it do nothing at SIGTERM but touch FILE.asked. Each start is noted in FILE.starts,
-with its process id and options.
+"!deaf" makes it do nothing at SIGTERM but touch FILE.asked; "!stuck" makes the first run show
+nothing more. Without --follow it ends when it has shown what there is. Each start is noted in
+FILE.starts, with its process id and options.
 """
 
 import json
@@ -41,9 +42,15 @@ def main(journal: Path, options: list[str]) -> None:
                     raise SystemExit(int(code))
             elif line.startswith("!deaf"):
                 signal.signal(signal.SIGTERM, lambda *_: journal.with_suffix(".asked").touch())
+            elif line.startswith("!stuck"):
+                if not runs:
+                    position -= 1
+                    break
             elif passed or (passed := _number(line) >= _number(cursors[0])):
                 told.append(line)
         _print(told)
+        if "--follow" not in options:
+            break
         time.sleep(0.005)
 
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mailbanned.clock import Clock, SystemClock
@@ -24,7 +24,7 @@ class Sources:
     """Journal sources, each in a task of its own, over one Journalctl.
 
     blocks: what was emitted, by source. gates: by source; while cleared, it is held up at its
-    next block. sources: those at work.
+    next block. sources: those at work. silent_s: as JournalSource has it.
     """
 
     def __init__(self, command: Sequence[str], clock: Clock | None = None) -> None:
@@ -32,6 +32,7 @@ class Sources:
         self.gates: dict[str, asyncio.Event] = {}
         self.sources: dict[str, JournalSource] = {}
         self.since = 1_700_000_000.9
+        self.silent_s = 3600.0
         self._clock = clock or SystemClock()
         self._journalctl = Journalctl(self._clock, command)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -48,6 +49,7 @@ class Sources:
             journalctl=self._journalctl,
             marks=self.marks(name) if marks is None else marks,
             since=self.since,
+            silent_s=self.silent_s,
         )
         self._tasks[name] = asyncio.create_task(source.run(self._emit))
         return source
@@ -112,6 +114,13 @@ class Journal:
 
     def write(self, message: object, at: float | None = None, **fields: object) -> None:
         """Adds a record by root's sshd-session; fields override."""
+        append(self.path, self._record(message, at, fields))
+
+    def write_all(self, messages: Iterable[object]) -> None:
+        """Adds such records at once."""
+        append(self.path, b"".join(self._record(message, None, {}) for message in messages))
+
+    def _record(self, message: object, at: float | None, fields: Mapping[str, object]) -> bytes:
         self.written += 1
         record: dict[str, object] = {
             "__CURSOR": f"s=abc;i={self.written:x}",
@@ -122,7 +131,7 @@ class Journal:
             "SYSLOG_IDENTIFIER": "sshd-session",
             "MESSAGE": message,
         }
-        append(self.path, (json.dumps(record | fields) + "\n").encode())
+        return (json.dumps({**record, **fields}) + "\n").encode()
 
     def postfix(self, message: object, at: float | None = None, **fields: object) -> None:
         """Adds a record by Postfix."""
@@ -137,6 +146,10 @@ class Journal:
         """Deletes all records before number `first`."""
         lines = self.path.read_bytes().splitlines(keepends=True)
         self.path.write_bytes(b"".join(lines[first - 1 :]))
+
+    def questions(self) -> int:
+        """How often a run of the stand-in was to show what there is, and no more."""
+        return sum("--follow" not in start for start in self.starts())
 
     def starts(self) -> list[list[str]]:
         """The options of each run of the stand-in, its process id first."""
