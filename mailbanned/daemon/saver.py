@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.model import Ban, Subject, Unban
 from mailbanned.store import Changes, Store, StoreError
@@ -38,8 +39,13 @@ class Saver:
         self.error = ""
 
     def decided(self, decision: Ban | Unban) -> None:
-        """A decision to be saved as soon as possible."""
+        """A decision to be saved as soon as possible, and with a ban that its counts are gone.
+
+        The other counts wait for the position that fits them.
+        """
         self._decisions.append(decision)
+        if isinstance(decision, Ban) and decision.failures:
+            self._windows[decision.jail, decision.subject] = ()
         self._urgent.set()
 
     def read(self, source: str, marks: Mapping[str, str], windows: Windows | None = None) -> None:
@@ -59,8 +65,29 @@ class Saver:
             if self.error:
                 await asyncio.sleep(_PAUSE)
 
+    async def tidy(self, clock: Clock, pause: float = 3600.0) -> None:
+        """Makes the store forget what is too old, after every pause (s), until cancelled."""
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._store.tidy(clock.now())
+            except StoreError as error:
+                log.warning("cannot tidy up the state file", error=str(error))
+
     async def save(self) -> None:
-        """Saves what there is. A failing store is said once; its changes are kept for later."""
+        """Saves what there is. A failing store is said once; its changes are kept for later.
+
+        If cancelled, it first comes to its end: what is half written would be written twice.
+        """
+        saving = asyncio.ensure_future(self._save())
+        try:
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            await asyncio.wait([saving])
+            saving.result()  # an error of ours is to be seen
+            raise
+
+    async def _save(self) -> None:
         self._urgent.clear()
         self._windows.update(self.windows())
         changes = Changes(tuple(self._decisions), self._windows, self._marks)
@@ -77,9 +104,6 @@ class Saver:
                     error=str(error),
                 )
             self.error = str(error)
-        except asyncio.CancelledError:
-            self._keep(changes)
-            raise
         else:
             if self.error:
                 log.info("the state is saved again")

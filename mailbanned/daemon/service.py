@@ -100,6 +100,7 @@ class Daemon:
                 tasks.create_task(self.core.expire())
                 tasks.create_task(self.asker.run(self.core.answer))
                 tasks.create_task(self.saver.run())
+                tasks.create_task(self.saver.tidy(self.clock))
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
                 self.enforcing.start(tasks)

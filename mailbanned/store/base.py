@@ -52,6 +52,10 @@ class Store(Protocol):
         """All of the changes or none. Raises StoreError."""
         ...
 
+    async def tidy(self, now: float) -> None:
+        """Forgets what is too old to be of use, and gives its space back. Raises StoreError."""
+        ...
+
     async def close(self) -> None:
         """Lets go of the state; another daemon may take it."""
         ...
@@ -68,6 +72,9 @@ class MemoryStore:
 
     async def save(self, changes: Changes) -> None:
         self.saved.append(changes)
+
+    async def tidy(self, now: float) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -109,12 +109,17 @@ class SQLiteStore:
             raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {_SCHEMA}")
         await db.executescript(f"{_TABLES} PRAGMA user_version={_SCHEMA};")
         await db.execute("DELETE FROM bans WHERE until <= ?", (now,))
+        await self._forget_old(now)
+
+    async def _forget_old(self, now: float) -> None:
+        db = self._db
         await db.execute("DELETE FROM windows WHERE newest < ?", (now - _WINDOW_AGE,))
         await db.execute(
             "DELETE FROM history WHERE since < ? OR id <= (SELECT max(id) FROM history) - ?",
             (now - _HISTORY_AGE, _HISTORY_ROWS),
         )
-        await db.execute("PRAGMA incremental_vacuum")
+        # By itself `execute` stops after the first page.
+        await db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
     async def _read(self, now: float) -> State:
         db = self._db
@@ -138,6 +143,17 @@ class SQLiteStore:
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
         return State(bans, windows, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
 
+    async def tidy(self, now: float) -> None:
+        try:
+            await self._forget_old(now)
+        except sqlite3.Error as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            f"{self._path}: cannot be written ({error}); free space or mend permissions"
+        )
+
     async def save(self, changes: Changes) -> None:
         db = self._db
         try:
@@ -152,9 +168,7 @@ class SQLiteStore:
                     await db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{self._path}: cannot be written ({error}); free space or mend permissions"
-            ) from None
+            raise self._unwritable(error) from None
 
     async def _write(self, changes: Changes) -> None:
         for kind, decisions in groupby(changes.decisions, type):

@@ -127,6 +127,24 @@ async def test_ten_thousand_at_once(tmp_path: Path) -> None:
     assert state.windows == windows
 
 
+async def test_the_file_shrinks_again(tmp_path: Path) -> None:
+    """While the daemon runs, old history and old counts are forgotten, and the space given back."""
+    path = tmp_path / "state.db"
+    old = tuple(ban(number, since=NOW - 400 * DAY, until=NOW + 5) for number in range(5_000))
+    windows = {("sshd", subject(number)): (NOW - 40 * DAY,) for number in range(5_000)}
+    async with opened(path) as store:
+        await store.save(Changes((*old, ban(1, "kept")), windows | {("sshd", subject(9)): (NOW,)}))
+        await store.save(Changes(tuple(unban(number) for number in range(5_000))))
+        await store.tidy(NOW - 300 * DAY)
+        full = path.stat().st_size
+        assert len(rows(path, "SELECT * FROM history")) == 5_001
+        await store.tidy(NOW)
+        assert [jail for (jail,) in rows(path, "SELECT jail FROM history")] == ["kept"]
+        assert rows(path, "SELECT subject FROM windows") == [(subject(9),)]
+        assert path.stat().st_size < full / 5
+        assert path.with_name("state.db-wal").stat().st_size == 0
+
+
 async def test_history_is_bounded(tmp_path: Path) -> None:
     """At start, history is cut to the newest 100,000 bans of the last year."""
     path = tmp_path / "state.db"
