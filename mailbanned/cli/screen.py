@@ -70,6 +70,9 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
         yield f"{firewall['pending']} bans wait for the firewall"
     if firewall["sessions"].startswith("unable"):
         yield f"live connections of banned addresses go on ({firewall['sessions']})"
+    if leaks := firewall.get("ineffective", {}).get("count"):
+        last = firewall["ineffective"]["last"]
+        yield f"{leaks:,} failures came from addresses long after their ban; the last from {last}"
     if breaker["open"]:
         yield (
             f"the login backend seems to be down since {breaker['since'][:19]} "

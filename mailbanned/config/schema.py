@@ -121,13 +121,21 @@ class FirewallTable(Strict):
     """[firewall]: how bans are enforced."""
 
     backend: Annotated[str, BeforeValidator(_backend)] = _option(
-        "firewalld", '`"firewalld"`; or `"dry-run"`, which decides and logs, and touches nothing'
+        "firewalld",
+        '`"firewalld"`; `"nftables"`, a table of our own, for many bans or the ports of '
+        'containers; or `"dry-run"`, which decides and logs, and touches nothing',
     )
     zone: str = _option("", 'the firewalld zone of the rules; `""` finds those that face outward')
     verdict: Literal["drop", "reject"] = _option(
         "drop", "whether packets of the banned get no answer, or a refusal"
     )
     cut_sessions: bool = _option(True, "a ban also ends the connections that are open already")
+
+    @model_validator(mode="after")
+    def _zones_are_of_firewalld(self) -> FirewallTable:
+        if self.zone and self.backend == "nftables":
+            raise ValueError("zone is for firewalld; leave it out, since nftables knows no zones")
+        return self
 
 
 class StoreTable(Strict):

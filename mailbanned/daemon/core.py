@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from mailbanned.clock import Clock, iso
+from mailbanned.daemon.evidence import Evidence
 from mailbanned.daemon.intake import Intake
+from mailbanned.daemon.leaks import Leaks
 from mailbanned.daemon.reaction import Reaction
 from mailbanned.daemon.saver import Saver
-from mailbanned.filters import FilterSet, Tally
+from mailbanned.filters import FilterSet
 from mailbanned.jails import Decision, Engine, Opening, Question, WindowKey
 from mailbanned.log import get_logger
 from mailbanned.model import Ban, Block, Failure, Sign, Subject, Unban, plain
@@ -37,6 +39,7 @@ class Core:
     """Counts failures and carries decisions to the firewall, the state file and the log.
 
     ask: takes a Question whose answer comes back through `answer`.
+    firewall: is told whom to keep out. enforces: whether it really does.
     """
 
     def __init__(
@@ -46,12 +49,16 @@ class Core:
         self.reaction = Reaction()
         self.filters: Mapping[str, FilterSet] = {}
         self.firewall: Wanted | None = None
+        self.enforces = True
         self._clock = clock
         self._saver = saver
         self._ask = ask
         self.intake = Intake(clock, self._count)
         self._unconfirmed: dict[Subject, list[Ban]] = {}
-        self._in_force: set[Subject] = set()
+        self._in_force: dict[Subject, float] = {}
+        self.leaks = Leaks()
+        self.evidence = Evidence()
+        engine.on_banned = self._heard_of_banned
         self._something_in_force = asyncio.Event()
         self._deadline_moved = asyncio.Event()
         self._last_stamp: dict[str, float] = {}
@@ -61,14 +68,14 @@ class Core:
         filters = self.filters.get(block.source)
         if filters is not None:
             for found in filters.read(block.data, block.arrived):
-                self._take(block, filters.tally, found)
+                self._take(block, filters, found)
                 yield
         others = self.intake.begun() - {block.source}
         self._saver.read(block.source, block.marks, self.engine.changed_windows(others))
 
-    def _take(self, block: Block, tally: Tally, found: Failure | Sign) -> None:
+    def _take(self, block: Block, filters: FilterSet, found: Failure | Sign) -> None:
         if found.at is not None:
-            tally.stamp(found.at, block.arrived, block.live)
+            filters.tally.stamp(found.at, block.arrived, block.live)
         at = self._time_of(block, found)
         if at is None:
             return
@@ -77,6 +84,7 @@ class Core:
             self._decided(self.engine.sign(found, at, now))
         else:
             ticks = block.ticks if block.live else None
+            self.evidence.note(at, block.source, found, filters.line.text)
             self._decided(self.engine.observe(block.source, found, at, now, ticks))
 
     def changed_windows(self) -> Mapping[WindowKey, tuple[float, ...]]:
@@ -149,7 +157,8 @@ class Core:
         log.info(f"[{unban.jail}] Unban {plain(unban.subject)}", why=unban.reason)
         if unban.last:
             self._unconfirmed.pop(unban.subject, None)
-            self._in_force.discard(unban.subject)
+            self._in_force.pop(unban.subject, None)
+            self.leaks.over(unban.subject)
             self._something_in_force.set()  # for whoever waits to see it in force
             if self.firewall is not None:
                 self.firewall.unwant(unban.subject)
@@ -157,7 +166,7 @@ class Core:
     def in_force(self, subject: Subject, ticks: float) -> None:
         """The firewall keeps the subject out since `ticks`."""
         if subject in self.engine.ledger:
-            self._in_force.add(subject)
+            self._in_force[subject] = ticks
             self._something_in_force.set()
         for ban in self._unconfirmed.pop(subject, ()):
             took = None if ban.ticks is None else ticks - ban.ticks
@@ -165,9 +174,20 @@ class Core:
                 self.reaction.add(took)
             self._say(ban, took)
 
+    def _heard_of_banned(self, subject: Subject, failure: Failure, ticks: float | None) -> None:
+        """Only what was written just now tells how things stand."""
+        since = self._in_force.get(subject)
+        if ticks is not None and since is not None and self.enforces:
+            self.leaks.heard(subject, failure, self._clock.now(), ticks - since)
+
     def is_in_force(self, subject: Subject) -> bool:
         """Whether the firewall has taken the subject's ban."""
         return subject in self._in_force
+
+    def in_force_since(self, subject: Subject) -> float | None:
+        """When the firewall last took the subject's ban (epoch); None if it has not."""
+        ticks = self._in_force.get(subject)
+        return None if ticks is None else self._clock.now() - (self._clock.ticks() - ticks)
 
     async def confirmed(self, subject: Subject) -> None:
         """Waits until the subject's ban is in force (or lifted again)."""

@@ -10,6 +10,7 @@ from mailbanned.daemon import build
 from mailbanned.daemon.core import Core
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, Sessions
 from mailbanned.log import get_logger
+from mailbanned.model import Subject
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import FirewallTable
@@ -33,8 +34,15 @@ class Enforcing:
         self._cuts = table.cut_sessions and firewall.name != "dry-run"
         cut = self._sessions.cut if self._cuts else None
         in_force = self._core.in_force
-        self._enforcer = Enforcer(firewall, self._clock, cut=cut, in_force=in_force)
-        self._core.firewall = self._enforcer
+        self._enforcer = Enforcer(
+            firewall, self._clock, cut=cut, in_force=in_force, until=self._until
+        )
+        self._core.firewall, self._core.enforces = self._enforcer, firewall.name != "dry-run"
+
+    def _until(self, subject: Subject) -> float | None:
+        """When the last of a subject's bans ends; None if one of them never does."""
+        ends = [ban.until for ban in self._core.engine.ledger.of(subject)]
+        return None if None in ends else max((end for end in ends if end is not None), default=0.0)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Enforces what the ledger holds, and from now on what the core decides."""

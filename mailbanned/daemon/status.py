@@ -86,6 +86,7 @@ def _firewall(parts: Parts) -> dict[str, Any]:
         "bans_in_force": state.bans_in_force,
         "pending": state.pending,
         "sessions": parts.sessions,
+        "ineffective": parts.core.leaks.document(),
     }
 
 

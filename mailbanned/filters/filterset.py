@@ -41,8 +41,8 @@ class _Plan(NamedTuple):
 class FilterSet:
     """The filters that share one source, and how that source writes its time stamps.
 
-    tally: what is counted goes there. on_unmatched: is given the lines that look like a failure
-    and fit no pattern.
+    tally: what is counted goes there. line: the line of the last finding.
+    on_unmatched: is given the lines that look like a failure and fit no pattern.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class FilterSet:
         self.searched = _minimal([*self._suspects, *keys])
         self._plans: dict[int, _Plan] = {}
         self.on_unmatched: Callable[[Line], None] | None = None
+        self.line = Line(0, None, b"")
 
     def _chosen(self) -> tuple[list[list[tuple[bytes, _Try]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
@@ -95,6 +96,7 @@ class FilterSet:
             counted = start
             line = split(block[start:end], number, self.stamps, now)
             plan = self._plans.get(mask) or self._plan(mask)
+            self.line = line
             _, at, text, _ = line
             known = False
             for tries in plan.filters:

@@ -1,6 +1,6 @@
 """Bans -> dropped packets: firewall backends, the enforcer that keeps them right, and the cut.
 
-    bans --Enforcer--> Firewall: firewalld or dry-run
+    bans --Enforcer--> Firewall: firewalld, nftables or dry-run
               |
               '------> Sessions: ends what the banned still have open
 
@@ -16,12 +16,14 @@ from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, Fi
 from mailbanned.firewall.dryrun import DryRun
 from mailbanned.firewall.enforcer import Enforcer
 from mailbanned.firewall.firewalld import Firewalld
+from mailbanned.firewall.nftables import Nftables
 from mailbanned.firewall.rules import Verdict
 from mailbanned.firewall.sessions import Sessions
 
 #: Name in the configuration -> maker, given the zone ("" finds it out) and the verdict.
 BACKENDS: Mapping[str, Callable[[str, Verdict], Firewall]] = {
     "firewalld": Firewalld,
+    "nftables": lambda _zone, verdict: Nftables(verdict),
     "dry-run": lambda _zone, _verdict: DryRun(),
 }
 
@@ -35,6 +37,7 @@ __all__ = [
     "FirewallState",
     "Firewalld",
     "Listed",
+    "Nftables",
     "Sessions",
     "Verdict",
 ]

@@ -26,10 +26,12 @@ class Listed(NamedTuple):
     whole: those in force exactly as `add` would put them.
     partial: those of which only a part or an outdated form is left, after a change of the zone or
         the verdict for example. `add` makes them whole, `remove` takes the rest away.
+    ending: those of `whole` that the firewall will soon forget by itself. `add` prolongs them.
     """
 
     whole: Set[Subject]
     partial: Set[Subject] = frozenset()
+    ending: Set[Subject] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,12 @@ class Firewall(Protocol):
 
     Every method but `lost` may raise FirewallDown, and ends within a bounded time. `add`, `remove`
     and `listed` may run at the same time; the caller never runs two of them for one subject.
+
+    slots: so many changes at the same time do it good; more would only wait in front of a new ban.
     """
 
     name: str
+    slots: int
 
     @property
     def zone(self) -> str:
@@ -73,8 +78,11 @@ class Firewall(Protocol):
         """The bans of ours in force now. Rules of others are never among them."""
         ...
 
-    async def add(self, subject: Subject) -> None:
+    async def add(self, subject: Subject, until: float | None = None) -> None:
         """Bans, and returns when the rule is in force. "Already there" is success.
+
+        until: when `remove` is to be expected (seconds since the epoch); None is never. A firewall
+        may forget the ban by itself some minutes later, in case that we are not there any more.
 
         Raises FirewallRefused for a subject that no rule can or may stop.
         """

@@ -17,6 +17,7 @@ class DryRun:
 
     name = "dry-run"
     zone = ""
+    slots = 4
 
     def __init__(self) -> None:
         self._banned: set[Subject] = set()
@@ -27,7 +28,7 @@ class DryRun:
     async def listed(self) -> Listed:
         return Listed(set(self._banned))
 
-    async def add(self, subject: Subject) -> None:
+    async def add(self, subject: Subject, until: float | None = None) -> None:
         bannable(subject)
         self._banned.add(subject)
 

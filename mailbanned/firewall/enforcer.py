@@ -33,6 +33,7 @@ class Enforcer:
     cut: ends live connections of the subjects; None leaves them alone.
     in_force: called once for every `want` and every restored subject, with the time (in the
         clock's ticks) at which its rule was known to be in force. Re-applied rules are not told.
+    until: when the last ban of a subject ends (seconds since the epoch); None is never.
     audit: seconds between two comparisons when nothing happens.
     pauses: the first and the longest pause between attempts while it is down, in seconds.
     """
@@ -44,6 +45,7 @@ class Enforcer:
         *,
         cut: Cut | None,
         in_force: Callable[[Subject, float], None],
+        until: Callable[[Subject], float | None] = lambda _subject: None,
         audit: float = 30.0,
         pauses: tuple[float, float] = (0.5, 30.0),
     ) -> None:
@@ -51,8 +53,9 @@ class Enforcer:
         self._clock = clock
         self._cut = cut
         self._tell = in_force
+        self._until = until
         self._audit = audit
-        self._plan = Plan()
+        self._plan = Plan(firewall.slots)
         self._state: Literal["up", "down", "connecting"] = "connecting"
         self._detail = ""
         self._said = ""  # the reason of the present outage that is in the log already
@@ -122,8 +125,13 @@ class Enforcer:
         try:
             await self._firewall.connect()
             listed = await self._firewall.listed()
-            for subject in listed.whole | listed.partial:
-                await self._firewall.remove(subject)
+            left = list(listed.whole | listed.partial)
+            while left:
+                some, left = left[-self._firewall.slots :], left[: -self._firewall.slots]
+                removals = (self._firewall.remove(subject) for subject in some)
+                for problem in await asyncio.gather(*removals, return_exceptions=True):
+                    if problem is not None:
+                        raise problem
         finally:
             await self._firewall.close()
 
@@ -195,11 +203,20 @@ class Enforcer:
     def _start_jobs(self) -> None:
         if self._state == "up" and self._tasks is not None:
             while job := self._plan.next():
-                self._tasks.create_task(self._do(job))
+                self._tasks.create_task(self._work(job))
+
+    async def _work(self, job: Job | None) -> None:
+        """Does one job after the other while there are any: a task for each would cost more."""
+        while job is not None:
+            await self._do(job)
+            job = self._plan.next() if self._state == "up" else None
 
     async def _do(self, job: Job) -> None:
         try:
-            await (self._firewall.add if job.add else self._firewall.remove)(job.subject)
+            if job.add:
+                await self._firewall.add(job.subject, self._until(job.subject))
+            else:
+                await self._firewall.remove(job.subject)
         except FirewallDown as error:
             if self._plan.failed(job):
                 self._fall(str(error))
@@ -211,7 +228,6 @@ class Enforcer:
             self._pause = self._first_pause
             if self._plan.done(job):
                 self._holds(job.subject)
-        self._start_jobs()
 
     def _holds(self, subject: Subject) -> None:
         """The subject's rule is in force: say so, and cut what it still has open."""

@@ -58,6 +58,7 @@ class Firewalld:
     """
 
     name = "firewalld"
+    slots = 4  # more win nothing, since firewalld takes them one by one
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class Firewalld:
         await self._clean_permanent(firewalld)
         return Listed(whole, partial)
 
-    async def add(self, subject: Subject) -> None:
+    async def add(self, subject: Subject, until: float | None = None) -> None:
         if not is_marked(subject):
             self._unmarked.add(subject)
         firewalld = self._calls()

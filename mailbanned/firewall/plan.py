@@ -17,10 +17,6 @@ from dataclasses import dataclass
 from mailbanned.firewall.base import Listed
 from mailbanned.model import Subject
 
-#: Jobs at the same time; one of these slots is kept free for new bans.
-SLOTS = 4
-_BULK_SLOTS = SLOTS - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -53,12 +49,18 @@ class Comparison:
 
 
 class Plan:
-    """The bookkeeping of one enforcer."""
+    """The bookkeeping of one enforcer.
 
-    def __init__(self) -> None:
+    slots: jobs at the same time; a quarter of them is kept free for new bans.
+    """
+
+    def __init__(self, slots: int = 4) -> None:
         self.epoch = 0
+        self._slots = slots
+        self._bulk_slots = slots * 3 // 4
         self._wanted: dict[Subject, None] = {}  # in the order of the bans
         self._held: set[Subject] = set()  # in force for certain, in this epoch
+        self._ending: set[Subject] = set()  # held, but to be put once more before it is forgotten
         self._loose: set[Subject] = set()  # perhaps there, whole or in part
         self._refused: set[Subject] = set()
         # The queues are hints: whether there is anything to do is decided when a job starts.
@@ -104,11 +106,11 @@ class Plan:
 
     def next(self) -> Job | None:
         """Starts the most urgent job, or returns None if nothing can be started now."""
-        if len(self._busy) >= SLOTS:
+        if len(self._busy) >= self._slots:
             return None
         if subject := self._take(self._fresh, add=True):
             return self._start(subject, add=True, bulk=False)
-        if self._bulk_jobs >= _BULK_SLOTS:
+        if self._bulk_jobs >= self._bulk_slots:
             return None
         if subject := self._take(self._again, add=True):
             return self._start(subject, add=True, bulk=True)
@@ -145,6 +147,7 @@ class Plan:
         """What was in force may be gone."""
         self.epoch += 1
         self._held.clear()
+        self._ending.clear()
 
     def begin_listing(self) -> None:
         """The firewall is being asked which rules it holds; `compare` brings the answer."""
@@ -156,8 +159,10 @@ class Plan:
         gone = untouched - listed.whole
         found = listed.whole - self._held - self._touched
         self._held = (self._held - gone) | found
+        self._ending = (self._held & listed.ending) - self._touched
         self._loose = (self._loose & self._touched) | (listed.partial - self._touched)
         self._again = deque(s for s in reversed(self._wanted) if self._is_due(s, add=True))
+        self._fresh.clear()  # whatever waited until now is among them; what comes now goes first
         self._surplus = deque(s for s in self._held | self._loose if self._is_due(s, add=False))
         return Comparison(
             found=[subject for subject in found if subject in self._wanted],
@@ -175,13 +180,14 @@ class Plan:
 
     def _is_due(self, subject: Subject, *, add: bool) -> bool:
         if add:
-            settled = subject in self._held or subject in self._refused
-            return subject in self._wanted and not settled
+            settled = subject in self._held and subject not in self._ending
+            return subject in self._wanted and not settled and subject not in self._refused
         return subject not in self._wanted and (subject in self._held or subject in self._loose)
 
     def _start(self, subject: Subject, *, add: bool, bulk: bool) -> Job:
         self._busy.add(subject)
         self._touched.add(subject)
+        self._ending.discard(subject)
         self._bulk_jobs += bulk
         return Job(subject, add, bulk, self.epoch)
 

@@ -11,7 +11,8 @@ Known limit: a rule that an administrator writes in exactly our form is taken fo
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Literal, NamedTuple
 
 from mailbanned.firewall.base import FirewallRefused
@@ -28,13 +29,25 @@ _OURS = re.compile(
 # One slip of a hand must not ban a large part of the internet.
 _SHORTEST = {4: 8, 6: 16}
 
+
+def _span(network: Network) -> tuple[int, int]:
+    """The first and the last address, as numbers."""
+    first = int(
+        network.network_address
+    )  # `overlaps` and `broadcast_address` take ten times as long
+    return first, first + (1 << (network.max_prefixlen - network.prefixlen)) - 1
+
+
 # No rule can or should stop these: they never reach the host from outside, or are the host.
 # IPv4 addresses in IPv6 clothing (::ffff:0:0/96) are never on the wire.
 _UNBANNABLE = tuple(
-    ip_network(text)
-    for text in (
-        *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"),
-        *("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"),
+    (network, *_span(network))
+    for network in map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4"),
+            *("::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"),
+        ),
     )
 )
 
@@ -46,18 +59,27 @@ class Rule(NamedTuple):
     verdict: Verdict
 
 
+def _parse(subject: Subject) -> Network:
+    """As ip_network, but as fast as thousands of bans at once need it. Raises OSError, too."""
+    address, _, length = subject.partition("/")
+    if ":" in address:
+        return IPv6Network((inet_pton(AF_INET6, address), int(length)))
+    return IPv4Network((inet_pton(AF_INET, address), int(length)))
+
+
 def bannable(subject: Subject) -> Network:
     """The subject's network. Raises FirewallRefused, with the reason, if it must not be banned."""
     try:
-        network = ip_network(subject)
-    except ValueError as error:
+        network = _parse(subject)
+    except (OSError, ValueError) as error:
         raise FirewallRefused(f"{subject} is no network: {error}") from None
     if str(network) != subject:
         raise FirewallRefused(f"{subject} is not in canonical form: {network}")
     if network.prefixlen < _SHORTEST[network.version]:
         raise FirewallRefused(f"{subject} is too large a network to be banned")
-    for special in _UNBANNABLE:
-        if special.version == network.version and special.overlaps(network):
+    first, last = _span(network)
+    for special, lowest, highest in _UNBANNABLE:
+        if first <= highest and lowest <= last and special.version == network.version:
             raise FirewallRefused(f"{subject} holds addresses of {special}, which no ban can stop")
     return network
 

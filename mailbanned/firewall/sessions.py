@@ -10,12 +10,12 @@ first connection was cut, that the kernel is able to do it is an assumption.
 from __future__ import annotations
 
 import asyncio
-from asyncio.subprocess import PIPE
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from mailbanned.firewall.base import FirewallRefused
+from mailbanned.firewall.programs import run
 from mailbanned.firewall.rules import bannable
 from mailbanned.log import get_logger
 from mailbanned.model import Network, Subject
@@ -82,20 +82,8 @@ class Sessions:
 
     async def _run(self, *arguments: str) -> tuple[str, str]:
         """What `ss` prints on its output, and on its error output."""
-        process = await asyncio.create_subprocess_exec(
-            self._command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
-        )
-        try:
-            output, errors = await process.communicate()
-        except asyncio.CancelledError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        complaint = errors.decode(errors="replace").strip()
-        if process.returncode and not complaint:
-            complaint = f"exit status {process.returncode}"
-        return output.decode(errors="replace").strip(), complaint
+        ended = await run(self._command, *arguments)
+        return ended.output.decode(errors="replace").strip(), ended.complaint
 
 
 def _networks(subjects: Collection[Subject]) -> Iterator[Network]:

@@ -6,7 +6,7 @@ firewall) is a value that it returns and an answer that it is given later.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from mailbanned.jails.breaker import Breaker, BreakerRules, Opening
 from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
@@ -20,7 +20,10 @@ _REMEMBERED = 65536
 
 
 class Engine:
-    """All jails and the ledger."""
+    """All jails and the ledger.
+
+    on_banned: is told of every failure of a banned subject, with the ticks of its line.
+    """
 
     def __init__(
         self, rules: Iterable[JailRules], own: Sequence[Network] = (),
@@ -29,6 +32,7 @@ class Engine:
         self.ledger = Ledger()
         self.breaker = Breaker(breaker or BreakerRules())
         self.jails: dict[str, Jail] = {}
+        self.on_banned: Callable[[Subject, Failure, float | None], None] | None = None
         self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
         self._listeners: dict[tuple[str, str, str], tuple[Listener, ...]] = {}
         self.configure(rules, own)
@@ -72,29 +76,36 @@ class Engine:
         decisions: list[Decision] = []
         suspended: bool | None = None
         key = source, failure.rule, failure.address
-        bans = self.ledger.bans
+        bans, on_banned = self.ledger.bans, self.on_banned
         for jail, name, subject, picky, strict, outage in (
             self._listeners.get(key) or self._listening(*key)
         ):  # fmt: skip
             if subject is None:
                 jail.ignored_total += 1
-            elif picky and not jail.concerns(failure):
                 continue
-            # What a banned subject still gets into the log (its last lines, an open session) must
-            # neither prolong the ban nor wait for its end.
-            elif subject in bans and name in bans[subject]:
-                jail.failures_total += not strict
-            else:
-                if outage and suspended is None:
+            if picky and not jail.concerns(failure):
+                continue
+            if subject in bans:
+                if on_banned is not None:
+                    on_banned(subject, failure, ticks)
+                    on_banned = None  # once for each failure
+                # What a banned subject still gets into the log (its last lines, an open session)
+                # must neither prolong the ban nor wait for its end.
+                if name in bans[subject]:
+                    jail.failures_total += not strict
+                    continue
+            if outage:
+                if suspended is None:
                     decisions += self._witness(failure.address, at, now)
                     suspended = self.breaker.suspends(at)
-                if outage and suspended:
+                if suspended:
                     jail.suspended_total += 1
-                elif not strict:
-                    if ban := self._count(jail, subject, failure, at, now, ticks):
-                        decisions.append(ban)
-                elif failure.user is not None:
-                    decisions.append(Question(name, failure.user, failure, at, ticks))
+                    continue
+            if not strict:
+                if ban := self._count(jail, subject, failure, at, now, ticks):
+                    decisions.append(ban)
+            elif failure.user is not None:
+                decisions.append(Question(name, failure.user, failure, at, ticks))
         return decisions
 
     def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:

@@ -6,13 +6,16 @@ import os
 import platform
 import sys
 
-from tests.bench import idle, reaction, replay
+from tests.bench import catchup, idle, nftables, reaction, replay, wakeup
 from tests.bench.table import show
 from tests.real.lab import missing
 
 _ALL = {
     "replay": ("Old logs through the jails", replay.run, False),
+    "catchup": ("After a long absence", catchup.run, False),
+    "wakeup": ("From the log line to the filters", wakeup.run, False),
     "idle": ("At rest", idle.run, True),
+    "nftables": ("A table of our own in nftables", nftables.run, True),
     "reaction": ("From the log line to the kernel", reaction.run, True),
 }
 

@@ -60,7 +60,9 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
          "'198.51.100.0/24']"),
         ('firewall.backend = "iptables"',
          "firewall.backend: is no firewall backend (it is 'iptables'); known are firewalld, "
-         "dry-run"),
+         "nftables, dry-run"),
+        ('firewall = { backend = "nftables", zone = "public" }',
+         "firewall: zone is for firewalld; leave it out, since nftables knows no zones"),
         ('store.path = "/"', "store.path: is not a path of a file (it is '/'); name one"),
         ("control.socket = 3", "control.socket: is not a path of a file (it is 3); name one"),
         ("accounts.port = 0",

@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from mailbanned.firewall import Firewall, FirewallRefused
+from mailbanned.firewall import Firewall, FirewallRefused, Listed
 from mailbanned.model import Subject
 
 HOST = Subject("198.51.100.77/32")
@@ -38,9 +38,9 @@ class FirewallContract:
     async def test_adds_and_removes(self, firewall: Firewall, subject: Subject) -> None:
         """What was added is listed until it is removed."""
         await firewall.add(subject)
-        assert await firewall.listed() == ({subject}, set())
+        assert await firewall.listed() == Listed({subject}, set())
         await firewall.remove(subject)
-        assert await firewall.listed() == (set(), set())
+        assert await firewall.listed() == Listed(set(), set())
 
     async def test_adding_twice_is_success(self, firewall: Firewall) -> None:
         """A ban that is there already is no error, and one removal lifts it."""

@@ -51,7 +51,8 @@ class ManualClock:
 class ScriptedFirewall:
     """A firewall whose rules, speed and moods the test decides.
 
-    rules: what is in force; partial: what is only partly there.
+    rules: what is in force; partial: what is only partly there; ending: what it will forget soon.
+    until: the ends that it was told.
     down: if not empty, every call raises FirewallDown with this text.
     refused: subjects that are refused for ever.
     started, done: the changes asked for and carried out, "+subject" or "-subject".
@@ -59,10 +60,13 @@ class ScriptedFirewall:
 
     name = "scripted"
     zone = "there"
+    slots = 4
 
     def __init__(self, rules: Iterable[Subject] = ()) -> None:
         self.rules = set(rules)
         self.partial: set[Subject] = set()
+        self.ending: set[Subject] = set()
+        self.until: dict[Subject, float | None] = {}
         self.down = ""
         self.refused: set[Subject] = set()
         self.started: list[str] = []
@@ -102,19 +106,21 @@ class ScriptedFirewall:
 
     async def listed(self) -> Listed:
         self._check()
-        listed = Listed(set(self.rules), set(self.partial))
+        listed = Listed(set(self.rules), set(self.partial), set(self.ending))
         self.listings += 1
         self.before_listing_returns()
         for _ in range(3):  # others hear of what happened in between
             await asyncio.sleep(0)
         return listed
 
-    async def add(self, subject: Subject) -> None:
+    async def add(self, subject: Subject, until: float | None = None) -> None:
         await self._turn("+", subject)
         if subject in self.refused:
             raise FirewallRefused("never")
+        self.until[subject] = until
         self.rules.add(subject)
         self.partial.discard(subject)
+        self.ending.discard(subject)
         self.done.append(f"+{subject}")
 
     async def remove(self, subject: Subject) -> None:

@@ -65,7 +65,7 @@ async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[S
     times: list[float] = []
 
     class Unwilling(ScriptedFirewall):
-        async def add(self, subject: Subject) -> None:
+        async def add(self, subject: Subject, until: float | None = None) -> None:
             times.append(asyncio.get_running_loop().time())
             raise FirewallDown("the command failed")
 

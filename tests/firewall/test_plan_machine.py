@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mailbanned.firewall import Listed
-from mailbanned.firewall.plan import SLOTS, Job, Plan
+from mailbanned.firewall.plan import Job, Plan
 from mailbanned.model import Subject
 from tests.firewall.support import subjects
 
+SLOTS = 4
 SUBJECTS = subjects(5)
 any_subject = st.sampled_from(SUBJECTS)
 any_index = st.integers(0, SLOTS - 1)
@@ -25,13 +26,14 @@ class PlanMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plan = Plan()
+        self.plan = Plan(SLOTS)
         self.wanted: set[Subject] = set()
         self.actual = set(SUBJECTS[:2])  # leftovers of an earlier run
+        self.ending: set[Subject] = set()  # there, but not for long
         self.sent: list[Job] = []  # the firewall has not worked on these
         self.answered: list[Job] = []  # it has, and the answer is under way
         self.listing_epoch: int | None = None
-        self.snapshot: set[Subject] | None = None
+        self.snapshot: Listed | None = None
         self.unnoticed_loss = False
 
     @rule(subject=any_subject)
@@ -59,7 +61,7 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(index=any_index)
     def work(self, index: int) -> None:
         job = self.sent.pop(index % len(self.sent))
-        (self.actual.add if job.add else self.actual.discard)(job.subject)
+        self.carry_out(job)
         self.answered.append(job)
 
     @precondition(lambda self: self.answered)
@@ -74,14 +76,20 @@ class PlanMachine(RuleBasedStateMachine):
         """A job fails, done or not; the enforcer begins a new epoch if that is news."""
         job = self.sent.pop(index % len(self.sent))
         if happened:
-            (self.actual.add if job.add else self.actual.discard)(job.subject)
+            self.carry_out(job)
         if self.plan.failed(job):
             self.plan.new_epoch()
 
     @rule()
     def lose(self) -> None:
         self.actual.clear()
+        self.ending.clear()
         self.unnoticed_loss = True
+
+    @precondition(lambda self: self.actual)
+    @rule(index=any_index)
+    def grow_old(self, index: int) -> None:
+        self.ending.add(sorted(self.actual)[index % len(self.actual)])
 
     @precondition(lambda self: self.unnoticed_loss)
     @rule()
@@ -99,14 +107,14 @@ class PlanMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.listing_epoch is not None and self.snapshot is None)
     @rule()
     def take_snapshot(self) -> None:
-        self.snapshot = set(self.actual)
+        self.snapshot = Listed(set(self.actual), ending=set(self.ending))
 
     @precondition(lambda self: self.snapshot is not None)
     @rule()
     def hear_listing(self) -> None:
         assert self.snapshot is not None
         if self.listing_epoch == self.plan.epoch:
-            self.plan.compare(Listed(self.snapshot))
+            self.plan.compare(self.snapshot)
         self.listing_epoch = self.snapshot = None
 
     @invariant()
@@ -131,8 +139,12 @@ class PlanMachine(RuleBasedStateMachine):
         self.take_snapshot()
         self.hear_listing()
         self.settle()
-        assert self.actual == self.wanted
+        assert (self.actual, self.ending) == (self.wanted, set())
         assert (self.plan.in_force(), self.plan.pending()) == (len(self.wanted), 0)
+
+    def carry_out(self, job: Job) -> None:
+        (self.actual.add if job.add else self.actual.discard)(job.subject)
+        self.ending.discard(job.subject)
 
     def settle(self) -> None:
         self.start()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mailbanned.firewall import Firewall, FirewallDown, Verdict
+from mailbanned.firewall import Firewall, FirewallDown, Listed, Verdict
 from mailbanned.model import Subject
 from tests.firewall.contract import FirewallContract
 from tests.real.enforcing import connected
@@ -69,7 +69,7 @@ async def test_reject_answers_the_banned(lab: Lab, subject: Subject) -> None:
             }
             with pytest.raises(ConnectionRefusedError):
                 lab.connect(source, PORT)
-            assert await firewall.listed() == ({subject}, set())
+            assert await firewall.listed() == Listed({subject}, set())
 
 
 async def test_finds_the_zone_of_the_default_route(lab: Lab) -> None:
@@ -110,15 +110,15 @@ async def test_rules_of_another_verdict_or_zone_are_only_part_of_a_ban(lab: Lab)
     for verdict in verdicts:
         async with connected(lab, verdict=verdict) as firewall:
             if verdict == "drop":
-                assert await firewall.listed() == (set(), {HOST})
+                assert await firewall.listed() == Listed(set(), {HOST})
             await firewall.add(HOST)
-            assert await firewall.listed() == ({HOST}, set())
+            assert await firewall.listed() == Listed({HOST}, set())
     assert lab.rules() == {f'rule family="ipv4" source address="{HOST}" drop'}
     lab.firewall_cmd("--zone=external", f"--change-interface={INTERFACE}")
     try:
         async with connected(lab, zone="external") as firewall:
             lab.firewall_cmd("--zone=public", "--add-interface=wan7")
-            assert await firewall.listed() == (set(), {HOST})
+            assert await firewall.listed() == Listed(set(), {HOST})
             await firewall.add(HOST)
             assert lab.rules("external") == {f'rule family="ipv4" source address="{HOST}" drop'}
             assert lab.rules(ZONE) == set()
@@ -144,7 +144,7 @@ async def test_rules_of_others_are_neither_listed_nor_touched(lab: Lab) -> None:
     """An administrator's rules stay as they are, even next to ours for the same address."""
     lab.firewall_cmd(*(f"--add-rich-rule={rule}" for rule in FOREIGN))
     async with connected(lab) as firewall:
-        assert await firewall.listed() == (set(), set())
+        assert await firewall.listed() == Listed(set(), set())
         ours = [Subject("203.0.113.5/32"), Subject("203.0.113.8/32")]
         for subject in ours:
             await firewall.add(subject)

@@ -1,0 +1,56 @@
+"""The last lines that told of each subject, for whoever asks why it is banned.
+
+Known limits: it is in memory only, so what was written before the start of the daemon is gone. Of
+each subject the newest lines are kept, and only those of the subjects that were heard of last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mailbanned.model import Failure, Network, host_of
+
+_ADDRESSES = 2_000
+_LINES = 8
+_LONGEST = 400
+
+
+class Trace(NamedTuple):
+    """A line that told of a failure. at: epoch. text: its first 400 bytes."""
+
+    at: float
+    source: str
+    failure: Failure
+    text: bytes
+
+
+class Evidence:
+    """Lines by address."""
+
+    def __init__(self) -> None:
+        self._traces: OrderedDict[str, deque[Trace]] = OrderedDict()
+
+    def note(self, at: float, source: str, failure: Failure, text: bytes) -> None:
+        """One more line."""
+        traces = self._traces.get(failure.address)
+        if traces is None:
+            traces = self._traces[failure.address] = deque(maxlen=_LINES)
+            if len(self._traces) > _ADDRESSES:
+                self._traces.popitem(last=False)
+        else:
+            self._traces.move_to_end(failure.address)
+            last = traces[-1]
+            if (last.at, last.source, last.failure.number) == (at, source, failure.number):
+                return  # the same line, as another filter sees it
+        traces.append(Trace(at, source, failure, text[:_LONGEST]))
+
+    def of(self, network: Network) -> list[Trace]:
+        """The newest lines that told of an address in the network, oldest first."""
+        return sorted(self._within(network), key=lambda trace: trace.at)[-_LINES:]
+
+    def _within(self, network: Network) -> Iterator[Trace]:
+        for address, traces in self._traces.items():
+            if host_of(address) in network:
+                yield from traces
