@@ -23,6 +23,7 @@ DEFAULT_CONFIG = Path("/etc/mailbanned/mailbanned.toml")
 VERBS = {
     "run": "mailbanned.cli.run",
     "status": "mailbanned.cli.status",
+    "why": "mailbanned.cli.why",
     "ban": "mailbanned.cli.ban",
     "unban": "mailbanned.cli.unban",
     "reload": "mailbanned.cli.reload",

@@ -11,17 +11,18 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from mailbanned.clock import iso
-from mailbanned.control import Refused
+from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
+from mailbanned.daemon.why import WIDEST, why
 from mailbanned.jails import MANUAL
 from mailbanned.model import Network, Subject, fold_network, meet, network_of, plain
+from mailbanned.store import StoreError
 
 if TYPE_CHECKING:
     from mailbanned.daemon.service import Daemon
 
 # So long a ban by hand waits to see itself in force before it reports "pending".
 _CONFIRMED_WITHIN = 3.0
-_WIDEST = {4: 8, 6: 16}
 _REASON = 500
 
 
@@ -41,12 +42,19 @@ def commands(daemon: Daemon) -> dict[str, Command]:
     async def unban(arguments: dict[str, Any]) -> Any:
         return _unban(daemon, arguments)
 
+    async def why_(arguments: dict[str, Any]) -> Any:
+        try:
+            return await why(daemon, _network(arguments.get("address")))
+        except StoreError as error:
+            raise ControlError(str(error)) from None
+
     async def reload(_: dict[str, Any]) -> Any:
         outcome = await daemon.reload()
         return {"version": 1, "ok": outcome.ok, "errors": outcome.errors}
 
     return {
         "status": Command(status, reads_only=True),
+        "why": Command(why_, reads_only=True),
         "ban": Command(ban),
         "unban": Command(unban),
         "reload": Command(reload),
@@ -99,9 +107,9 @@ def _network(text: Any, ipv6_prefix: int = 128) -> Network:
 
 
 def _allowed(daemon: Daemon, network: Network) -> None:
-    if network.prefixlen < _WIDEST[network.version]:
+    if network.prefixlen < WIDEST[network.version]:
         raise Refused(
-            f"{network} is too wide a network to ban; /{_WIDEST[network.version]} is the widest"
+            f"{network} is too wide a network to ban; /{WIDEST[network.version]} is the widest"
         )
     ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
     if ignored is not None:

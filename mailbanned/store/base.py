@@ -41,6 +41,24 @@ class Changes:
         return bool(self.decisions or self.windows or self.marks)
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A ban of former times, or one that holds.
+
+    until: the end that it was given. ended, how: when and how it really ended (None: it holds, or
+    ran out while nobody was there).
+    """
+
+    jail: str
+    subject: Subject
+    since: float
+    until: float | None
+    failures: int
+    reason: str
+    ended: float | None
+    how: str | None
+
+
 class Store(Protocol):
     """Where state is kept."""
 
@@ -50,6 +68,10 @@ class Store(Protocol):
 
     async def save(self, changes: Changes) -> None:
         """All of the changes or none. Raises StoreError."""
+        ...
+
+    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
+        """Every ban of these subjects that is remembered, oldest first. Raises StoreError."""
         ...
 
     async def tidy(self, now: float) -> None:
@@ -72,6 +94,9 @@ class MemoryStore:
 
     async def save(self, changes: Changes) -> None:
         self.saved.append(changes)
+
+    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
+        return []
 
     async def tidy(self, now: float) -> None:
         pass

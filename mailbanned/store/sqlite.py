@@ -4,8 +4,8 @@ A commit is not synced to the disk each time (synchronous=NORMAL): it survives a
 after a power failure the file is whole but may be some seconds old, which costs nothing, since
 positions and decisions are of one age and the lines are read again.
 
-Known limits: history keeps the newest 100,000 bans of the last year. If the file cannot be
-written while running, the daemon goes on and says so; what could not be saved is lost at its end.
+Known limit: if the file cannot be written while running, the daemon goes on and says so; what could
+not be saved is lost at its end.
 """
 
 from __future__ import annotations
@@ -22,26 +22,8 @@ from pathlib import Path
 import aiosqlite
 
 from mailbanned.model import Ban, Subject, Unban
-from mailbanned.store.base import Changes, State, StoreError, WindowKey
-
-_SCHEMA = 1
-_TABLES = """
-CREATE TABLE IF NOT EXISTS bans (
-    jail TEXT, subject TEXT, since REAL NOT NULL, until REAL, failures INTEGER NOT NULL,
-    user TEXT, reason TEXT NOT NULL, PRIMARY KEY (jail, subject)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS history (
-    id INTEGER PRIMARY KEY, jail TEXT, subject TEXT, since REAL NOT NULL, until REAL,
-    failures INTEGER NOT NULL, reason TEXT NOT NULL, ended REAL, how TEXT);
-CREATE INDEX IF NOT EXISTS history_subject ON history (subject, jail);
-CREATE TABLE IF NOT EXISTS windows (
-    jail TEXT, subject TEXT, newest REAL NOT NULL, times TEXT NOT NULL,
-    PRIMARY KEY (jail, subject)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (
-    source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
-"""
-_WINDOW_AGE = 31 * 86400.0
-_HISTORY_AGE = 366 * 86400.0
-_HISTORY_ROWS = 100_000
+from mailbanned.store.base import Changes, Past, State, StoreError, WindowKey
+from mailbanned.store.schema import TABLES, VERSION, forgetting
 
 
 class SQLiteStore:
@@ -105,19 +87,16 @@ class SQLiteStore:
         await db.execute("PRAGMA journal_mode=WAL")
         await db.execute("PRAGMA synchronous=NORMAL")
         (version,) = next(iter(await db.execute_fetchall("PRAGMA user_version")))
-        if version not in (0, _SCHEMA):
-            raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {_SCHEMA}")
-        await db.executescript(f"{_TABLES} PRAGMA user_version={_SCHEMA};")
+        if version not in (0, VERSION):
+            raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {VERSION}")
+        await db.executescript(f"{TABLES} PRAGMA user_version={VERSION};")
         await db.execute("DELETE FROM bans WHERE until <= ?", (now,))
         await self._forget_old(now)
 
     async def _forget_old(self, now: float) -> None:
         db = self._db
-        await db.execute("DELETE FROM windows WHERE newest < ?", (now - _WINDOW_AGE,))
-        await db.execute(
-            "DELETE FROM history WHERE since < ? OR id <= (SELECT max(id) FROM history) - ?",
-            (now - _HISTORY_AGE, _HISTORY_ROWS),
-        )
+        for statement, values in forgetting(now):
+            await db.execute(statement, values)
         # By itself `execute` stops after the first page.
         await db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
@@ -142,6 +121,17 @@ class SQLiteStore:
             marks.setdefault(source, {})[name] = mark
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
         return State(bans, windows, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
+
+    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
+        statement = (
+            "SELECT jail, subject, since, until, failures, reason, ended, how FROM history "
+            "WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY since, id"
+        )
+        try:
+            rows = await self._db.execute_fetchall(statement, (json.dumps(subjects),))
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: cannot be read ({error})") from None
+        return [Past(*row) for row in rows]
 
     async def tidy(self, now: float) -> None:
         try:

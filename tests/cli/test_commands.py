@@ -28,13 +28,13 @@ def test_version_and_help() -> None:
     """--version tells the version, --help lists every verb, and a wrong verb is a usage error."""
     assert mailbanned.__version__ in cli("--version").stdout
     text = cli("--help").stdout
-    for verb in ("run", "status", "ban", "unban", "reload", "check", "test"):
+    for verb in ("run", "status", "why", "ban", "unban", "reload", "check", "test"):
         assert f"\n  {verb} " in text
     assert cli("frobnicate").returncode == 2
     assert cli().returncode == 2
 
 
-@pytest.mark.parametrize("verb", [["status"], ["ban", A], ["unban", A], ["reload"]])
+@pytest.mark.parametrize("verb", [["status"], ["why", A], ["ban", A], ["unban", A], ["reload"]])
 def test_without_a_daemon_the_exit_status_is_69(tmp_path: Path, verb: list[str]) -> None:
     """One sentence names the socket and what to look at."""
     path = write_config(tmp_path)

@@ -1,0 +1,39 @@
+"""The tables of the state file, and how long what is in them is kept.
+
+Known limit: history keeps the newest 100,000 bans of the last year.
+"""
+
+from __future__ import annotations
+
+#: Changes when a program of another version could not use the tables.
+VERSION = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS bans (
+    jail TEXT, subject TEXT, since REAL NOT NULL, until REAL, failures INTEGER NOT NULL,
+    user TEXT, reason TEXT NOT NULL, PRIMARY KEY (jail, subject)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY, jail TEXT, subject TEXT, since REAL NOT NULL, until REAL,
+    failures INTEGER NOT NULL, reason TEXT NOT NULL, ended REAL, how TEXT);
+CREATE INDEX IF NOT EXISTS history_subject ON history (subject, jail);
+CREATE TABLE IF NOT EXISTS windows (
+    jail TEXT, subject TEXT, newest REAL NOT NULL, times TEXT NOT NULL,
+    PRIMARY KEY (jail, subject)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
+"""
+_WINDOW_AGE = 31 * 86400.0
+_HISTORY_AGE = 366 * 86400.0
+_HISTORY_ROWS = 100_000
+
+Statement = tuple[str, tuple[float, ...]]
+
+
+def forgetting(now: float) -> list[Statement]:
+    """What deletes counts and history that are too old, or too many."""
+    return [
+        ("DELETE FROM windows WHERE newest < ?", (now - _WINDOW_AGE,)),
+        (
+            "DELETE FROM history WHERE since < ? OR id <= (SELECT max(id) FROM history) - ?",
+            (now - _HISTORY_AGE, _HISTORY_ROWS),
+        ),
+    ]
