@@ -65,6 +65,7 @@ _FORMS: dict[Any, str] = {
     list[str]: "list of texts",
     Path: "path",
     ZoneInfo: "name of a time zone",
+    float: "number",
     bool: "`true` or `false`",
     int: "whole number",
     str: "text",

@@ -60,6 +60,16 @@ class Counting(Strict):
 
     findtime: Duration = _option(3600.0, "how far back failures count")
     bantime: BanTime = _option(86400.0, 'how long a ban lasts; `"permanent"` or `-1` is for ever')
+    bantime_factor: float = _option(
+        1, "each ban of the same client lasts so many times as long as the one before; `1`: no "
+        "ban grows", ge=1, le=100,
+    )  # fmt: skip
+    bantime_max: BanTime = _option(
+        30 * 86400.0, 'the longest that bans may grow to; `"permanent"` is without limit'
+    )
+    bantime_forgive: Duration = _option(
+        30 * 86400.0, "so long after the end of its last ban a client begins anew"
+    )
     maxretry: int = _option(3, "the failure that reaches this number brings the ban", ge=1, le=1000)
     ignore: Networks = _option(_LOCAL, "addresses and networks that are never counted or banned")
     ignore_own_addresses: bool = _option(
@@ -86,6 +96,9 @@ class JailTable(Strict):
     )
     findtime: Duration | None = _option(None, "instead of the one in `[defaults]`")
     bantime: BanTime = _option(None, "instead of the one in `[defaults]`")
+    bantime_factor: float | None = _option(None, "instead of the one in `[defaults]`", ge=1, le=100)
+    bantime_max: BanTime = _option(None, "instead of the one in `[defaults]`")
+    bantime_forgive: Duration | None = _option(None, "instead of the one in `[defaults]`")
     maxretry: int | None = _option(None, "instead of the one in `[defaults]`", ge=1, le=1000)
     ignore: Networks | None = _option(None, "instead of the list in `[defaults]`")
     ignore_own_addresses: bool | None = _option(None, "instead of the one in `[defaults]`")

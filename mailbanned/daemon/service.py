@@ -6,6 +6,7 @@ Stopping is an exception that ends the tree. Bans stay in force when the daemon 
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 
 from mailbanned.clock import Clock, SystemClock
@@ -77,6 +78,7 @@ class Daemon:
         server = ControlServer(control.socket, commands(self), control.group)
         try:
             self.engine.restore(Saved(state.bans, state.windows), self.clock.now())
+            await self._remember_bans()
             self._banned_before = dict(state.banned_total)
             self.saver.marks = dict(state.marks)
             async with server.listening():
@@ -86,6 +88,17 @@ class Daemon:
         finally:
             notify("STOPPING=1")
             await self._wind_up()
+
+    async def _remember_bans(self) -> None:
+        """Where bans grow, those of earlier runs count."""
+        if all(rules.bantime_factor == 1 for rules in self.config.rules):
+            return
+        for one in await self.store.past():
+            jail = self.engine.jails.get(one.jail)
+            if jail is not None and one.how == "by hand":
+                jail.offences.forget(one.subject)
+            elif jail is not None and one.failures and one.until and one.how in (None, "expired"):
+                jail.remember(one.subject, one.since, one.until)
 
     async def _tree(self) -> None:
         """Everything that runs at the same time."""
@@ -106,6 +119,7 @@ class Daemon:
                 self.enforcing.start(tasks)
                 await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
+                _spare_the_collector()
                 notify("READY=1", f"STATUS={self._summary()}")
                 log.info(
                     "mailbanned is at work",
@@ -140,6 +154,7 @@ class Daemon:
                 config = await load_apart(self.config.path)
                 self._refuse_what_needs_a_start(config)
                 await self._take(config)
+                _spare_the_collector()
             except ConfigError as error:
                 errors = [str(problem) for problem in error.problems]
                 self.last_reload = status.Reload(False, self.clock.now(), errors)
@@ -218,3 +233,13 @@ class Daemon:
             banned_before=self._banned_before,
         )
         return status.document(parts, self.clock.now(), self._started, jail)
+
+
+def _spare_the_collector() -> None:
+    """What is there now will stay, and is not looked at again by each full garbage collection.
+
+    That would take longer than many a ban, and hold up everything.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

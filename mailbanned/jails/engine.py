@@ -132,6 +132,7 @@ class Engine:
             banned_by = self.jails.get(ban.jail)
             within = opening.since <= ban.since < opening.until
             if within and ban.failures and banned_by is not None and banned_by.rules.outage:
+                banned_by.offences.take_back(ban.subject)
                 unban = self.ledger.lift(ban.subject, ban.jail, now, "made during an outage")
                 undone += [unban] if unban else []
         return undone

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mailbanned.jails.attempts import Attempts
 from mailbanned.jails.ignore import IgnoreList
+from mailbanned.jails.offences import Offences, grown
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Subject, host_of, network_of, subject_of
 
@@ -16,6 +17,9 @@ from mailbanned.model import Ban, Failure, Network, Subject, host_of, network_of
 class JailRules:
     """What the configuration says about a jail. Durations in seconds; bantime None is permanent.
 
+    bantime_factor: each ban of a subject lasts so many times as long as the one before, at most
+        bantime_max (None: without limit).
+    bantime_forgive: so long after the end of the last one, all is forgiven.
     unknown_accounts: only attempts at accounts that do not exist count.
     passdb: where the servers ask several account databases, the one whose word counts ("" is any).
     outage: the failures come from a login backend and mean nothing while it is down.
@@ -33,6 +37,9 @@ class JailRules:
     ignore_own: bool = True
     passdb: str = ""
     outage: bool = False
+    bantime_factor: float = 1.0
+    bantime_max: float | None = 30 * 86400.0
+    bantime_forgive: float = 30 * 86400.0
 
 
 class Listener(NamedTuple):
@@ -54,6 +61,7 @@ class Jail:
     def __init__(self, rules: JailRules, own: Sequence[Network] = ()) -> None:
         self.windows = Windows(rules.findtime, rules.maxretry)
         self._attempts = Attempts()
+        self.offences = Offences()
         self.failures_total = 0
         self.banned_total = 0
         self.ignored_total = 0
@@ -103,12 +111,29 @@ class Jail:
         if failures < self.rules.maxretry:
             return None
         self.windows.forget(subject)
-        bantime = self.rules.bantime
-        until = None if bantime is None else at + bantime
+        until = self._until(subject, at)
         name, user, rule = self.rules.name, failure.user, failure.rule
         return Ban(name, subject, at, until, failures, user, rule, ticks)
+
+    def _until(self, subject: Subject, at: float) -> float | None:
+        """When a ban that begins now ends; a growing one is remembered for the next one."""
+        rules = self.rules
+        if rules.bantime is None:
+            return None
+        if rules.bantime_factor == 1:
+            return at + rules.bantime
+        before = self.offences.before(subject, at, rules.bantime_forgive)
+        until = at + grown(rules.bantime, rules.bantime_factor, before, rules.bantime_max)
+        self.remember(subject, at, until)
+        return until
+
+    def remember(self, subject: Subject, at: float, until: float) -> None:
+        """A ban, after which the next one lasts longer."""
+        if self.rules.bantime_factor != 1:
+            self.offences.note(subject, at, until, self.rules.bantime_forgive)
 
     def forget(self, subject: Subject) -> None:
         """Drops what was counted for the subject."""
         self._attempts.forget(subject)
+        self.offences.forget(subject)
         self.windows.forget(subject)

@@ -70,8 +70,8 @@ class Store(Protocol):
         """All of the changes or none. Raises StoreError."""
         ...
 
-    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
-        """Every ban of these subjects that is remembered, oldest first. Raises StoreError."""
+    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
+        """Every ban (of these subjects) that is remembered, oldest first. Raises StoreError."""
         ...
 
     async def tidy(self, now: float) -> None:
@@ -95,7 +95,7 @@ class MemoryStore:
     async def save(self, changes: Changes) -> None:
         self.saved.append(changes)
 
-    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
+    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
         return []
 
     async def tidy(self, now: float) -> None:

@@ -122,13 +122,13 @@ class SQLiteStore:
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
         return State(bans, windows, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
 
-    async def past(self, subjects: Sequence[Subject]) -> list[Past]:
+    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
         statement = (
             "SELECT jail, subject, since, until, failures, reason, ended, how FROM history "
-            "WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY since, id"
+            "WHERE ?1 IS NULL OR subject IN (SELECT value FROM json_each(?1)) ORDER BY since, id"
         )
         try:
-            rows = await self._db.execute_fetchall(statement, (json.dumps(subjects),))
+            rows = await self._db.execute_fetchall(statement, (subjects and json.dumps(subjects),))
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: cannot be read ({error})") from None
         return [Past(*row) for row in rows]

@@ -8,10 +8,11 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.running import Running, rcpt, sasl, ssh, ssh_password
+from tests.running import Running, rcpt, sasl, ssh, ssh_password, write_config
 
 A, B = "203.0.113.5", "203.0.113.6"
 
@@ -191,3 +192,31 @@ def _stored_failures(folder: Path) -> int:
 
 def _stored_marks(folder: Path) -> bool:
     return any('"offset": 0' not in mark for (mark,) in _rows(folder, "SELECT mark FROM marks"))
+
+
+GROWING = """
+[jails.sshd-unknown]
+source = "sshd"
+filter = "sshd-unknown"
+maxretry = 1
+bantime = "1s"
+bantime_factor = 100
+"""
+
+
+def test_bans_grow_over_restarts(folder: Path) -> None:
+    """Bans of earlier runs count, but for those that were lifted by hand and what was before."""
+    write_config(folder, more=GROWING)
+
+    def history() -> list[Any]:
+        return _rows(folder, "SELECT round(until - since), how FROM history")
+
+    for number in range(4):
+        with Running(folder) as daemon:
+            daemon.append("secure", ssh(A, f"user{number}"))
+            daemon.wait(lambda: len(history()) > number, "it is banned")  # noqa: B023
+            if number == 1:
+                assert daemon.cli("unban", A).returncode == 0
+            if number < 3:
+                daemon.wait(lambda: history()[-1][1], "the ban has ended")
+    assert history() == [(1, "expired"), (100, "by hand"), (1, "expired"), (100, None)]
