@@ -28,9 +28,10 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
     click.echo(f"{path}: good")
     for rules in config.rules:
         unknown = ", unknown accounts only" if rules.unknown_accounts else ""
+        grows = f", then {rules.bantime_factor:g} times as long" if rules.bantime_factor > 1 else ""
         click.echo(
             f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
-            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}"
+            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}{grows}"
         )
     for rules in config.resting:
         click.echo(f"  {rules.name}: rests (enabled = false)")

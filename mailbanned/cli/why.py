@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import click
@@ -82,5 +83,5 @@ def _as(subject: str, address: str) -> str:
 
 
 def _time(at: str) -> str:
-    """2026-05-01 06:43:08, in the zone in which the daemon tells it."""
-    return at[:19].replace("T", " ")
+    """2026-05-01 06:43:08, in the zone of whoever asks."""
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"
