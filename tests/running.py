@@ -150,6 +150,14 @@ class Running:
         """Waits until a jail bans a subject."""
         self.wait(lambda: subject in self.banned().get(jail, ()), f"{jail} bans {subject}")
 
+    def following(self) -> None:
+        """Waits until what is written from now on to logs that are there is live, not caught up."""
+
+        def is_live(source: dict[str, Any]) -> bool:
+            return source["state"] == "following" or bool(source["detail"])
+
+        self.wait(lambda: all(map(is_live, self.status()["sources"])), "the logs are followed")
+
     def settled(self) -> None:
         """Waits until all that was written to the logs has been read and counted.
 

@@ -106,6 +106,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
         try:
+            _spare_the_collector()
             async with asyncio.TaskGroup() as tasks:
                 self._following = Following(tasks, self.clock, self.watcher, self.core, self.saver)
                 tasks.create_task(self.watcher.run())
@@ -119,7 +120,6 @@ class Daemon:
                 self.enforcing.start(tasks)
                 await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
-                _spare_the_collector()
                 notify("READY=1", f"STATUS={self._summary()}")
                 log.info(
                     "mailbanned is at work",

@@ -29,6 +29,7 @@ def test_the_failure_that_reaches_maxretry_brings_the_ban(daemon: Running) -> No
 
 def test_a_ban_is_one_log_line_that_others_can_find(daemon: Running) -> None:
     """The line holds `[jail] Ban ADDRESS`, and jail, failures, user, until and milliseconds."""
+    daemon.following()
     daemon.append("secure", ssh(A, "test"))
     daemon.wait(lambda: "[sshd-unknown] Ban" in daemon.log(), "the ban is logged")
     line = next(one for one in daemon.log().splitlines() if "Ban" in one)
@@ -40,6 +41,7 @@ def test_a_ban_is_one_log_line_that_others_can_find(daemon: Running) -> None:
 
 def test_status_tells_what_the_contract_promises(daemon: Running) -> None:
     """Every field of the outside contract is there after a ban, and reaction times are counted."""
+    daemon.following()
     daemon.append("secure", ssh(A, "test"))
     daemon.wait_banned("sshd-unknown", f"{A}/32")
     status = daemon.status()
@@ -138,19 +140,13 @@ def test_a_user_who_mistypes_twice_is_not_banned(daemon: Running) -> None:
 
 def test_a_line_that_comes_while_we_follow_counts_when_it_comes(daemon: Running) -> None:
     """Its stamp does not matter, be it the first line after a start, or in a wrong year or zone."""
-    daemon.wait(
-        lambda: all(one["state"] == "following" for one in daemon.status()["sources"]),
-        "all logs have been read to their end",
-    )
+    daemon.following()
     daemon.append("secure", ssh(A, at=time.time() - 9000))
     daemon.wait_banned("sshd-unknown", f"{A}/32")
     assert daemon.status()["reaction_ms"]["count"] == 1
     daemon.stop()
     daemon.start()
-    daemon.wait(
-        lambda: all(one["state"] == "following" for one in daemon.status()["sources"]),
-        "all logs have been read to their end again",
-    )
+    daemon.following()
     daemon.append("secure", ssh(B, at=time.time() + 9000))
     daemon.wait_banned("sshd-unknown", f"{B}/32")
     assert daemon.status()["reaction_ms"]["count"] == 1

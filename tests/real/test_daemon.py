@@ -38,6 +38,7 @@ def running(lab: Lab, folder: Path, *options: str) -> Running:
 def daemon(lab: Lab, folder: Path) -> Iterator[Running]:
     with running(lab, folder) as daemon:
         daemon.wait(lambda: daemon.status()["firewall"]["state"] == "up", "the firewall is up")
+        daemon.following()
         yield daemon
         daemon.cli("unban", "--all")
         daemon.wait(lambda: not lab.denied(), "nobody is left banned")
