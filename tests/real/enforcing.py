@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from mailbanned.clock import SystemClock
-from mailbanned.firewall import Enforcer, Firewalld, Verdict
+from mailbanned.firewall import Enforcer, Firewall, Firewalld, Verdict
 from mailbanned.firewall.zones import outward_interfaces
 from mailbanned.model import Subject
 from tests.firewall.support import running
@@ -46,9 +46,18 @@ async def enforced(
     verdict: Verdict = "drop",
     audit: float = 30.0,
 ) -> AsyncIterator[Enforcer]:
-    """An enforcer at work until the end of the block, with these bans restored."""
+    """An enforcer at work on firewalld until the end of the block, with these bans restored."""
+    async with at_work(backend(lab, zone, verdict), subjects, audit) as enforcer:
+        yield enforcer
+
+
+@asynccontextmanager
+async def at_work(
+    firewall: Firewall, subjects: Iterable[str], audit: float
+) -> AsyncIterator[Enforcer]:
+    """An enforcer at work on any firewall."""
     enforcer = Enforcer(
-        backend(lab, zone, verdict),
+        firewall,
         SystemClock(),
         cut=None,
         in_force=lambda _subject, _ticks: None,

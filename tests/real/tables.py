@@ -7,11 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mailbanned.clock import SystemClock
 from mailbanned.firewall import Enforcer, Nftables, Verdict
-from mailbanned.model import Subject
-from tests.firewall.support import running
-from tests.real.enforcing import settles
+from tests.real.enforcing import at_work, settles
 from tests.real.lab import Lab
 
 TABLE = ("inet", "mailbanned")
@@ -67,16 +64,7 @@ async def enforced(
     lab: Lab, *subjects: str, audit: float = 30.0, slack: float = 300.0
 ) -> AsyncIterator[Enforcer]:
     """An enforcer at work until the end of the block, with these bans restored."""
-    enforcer = Enforcer(
-        backend(lab, slack=slack),
-        SystemClock(),
-        cut=None,
-        in_force=lambda _subject, _ticks: None,
-        audit=audit,
-        pauses=(0.1, 0.4),
-    )
-    enforcer.restore(Subject(subject) for subject in subjects)
-    async with running(enforcer):
+    async with at_work(backend(lab, slack=slack), subjects, audit) as enforcer:
         yield enforcer
 
 
