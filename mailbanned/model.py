@@ -132,7 +132,7 @@ class Unban:
     last: bool = True
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def parse_address(text: bytes) -> str | None:
     """The address that a server wrote into a line, in canonical text, or None if it is none.
 
@@ -175,7 +175,7 @@ def fold_network(network: Network) -> Network:
     return ip_network((mapped, network.prefixlen - 96))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def subject_of(address: str, ipv6_prefix: int = 64) -> Subject:
     """The subject under which an address (canonical text) is counted: itself for IPv4, its prefix
     for IPv6.

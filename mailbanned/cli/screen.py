@@ -63,7 +63,6 @@ def reading(size: int) -> Iterator[Callable[[int], None]]:
 def trouble(document: dict[str, Any]) -> Iterable[str]:
     """What needs somebody's attention, one sentence each; what hurts most comes first."""
     firewall, accounts, breaker = document["firewall"], document["accounts"], document["breaker"]
-    last = document["config"]["last_reload"]
     if firewall["state"] != "up":
         yield f"firewall {firewall['backend']} is {firewall['state']}: {firewall['detail']}"
     if firewall["pending"]:
@@ -71,8 +70,8 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
     if firewall["sessions"].startswith("unable"):
         yield f"live connections of banned addresses go on ({firewall['sessions']})"
     if leaks := firewall.get("ineffective", {}).get("count"):
-        last = firewall["ineffective"]["last"]
-        yield f"{leaks:,} failures came from addresses long after their ban; the last from {last}"
+        newest = firewall["ineffective"]["last"]
+        yield f"{leaks:,} failures came from addresses long after their ban; the last from {newest}"
     if breaker["open"]:
         yield (
             f"the login backend seems to be down since {breaker['since'][:19]} "
@@ -86,10 +85,14 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
             yield f"source {source['name']} is {source['state']}: {source['detail'] or where}"
         elif source["detail"]:
             yield f"source {source['name']}: {source['detail']}"
+    last = document["config"]["last_reload"]
     if not last["ok"]:
         yield f"the last reload was refused: {'; '.join(last['errors'])}"
     if document["store"]["error"]:
         yield document["store"]["error"]
+    for jail in document["jails"]:
+        if count := jail.get("forgotten_total"):
+            yield f"jail {jail['name']} forgot the failures of {count:,} addresses: there are too many"
     for source in document["sources"]:
         yield from _odd_lines(source)
     yield from document["config"]["hints"]

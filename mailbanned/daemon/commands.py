@@ -15,7 +15,7 @@ from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
 from mailbanned.daemon.why import WIDEST, why
 from mailbanned.jails import MANUAL
-from mailbanned.model import Network, Subject, fold_network, meet, network_of, plain
+from mailbanned.model import Network, Subject, fold_network, plain
 from mailbanned.store import StoreError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # So long a ban by hand waits to see itself in force before it reports "pending".
 _CONFIRMED_WITHIN = 3.0
 _REASON = 500
+_EVERYBODY: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 def commands(daemon: Daemon) -> dict[str, Command]:
@@ -133,13 +134,11 @@ def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     jail = arguments.get("jail")
     if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
-    known = daemon.engine.known_subjects()
     if arguments.get("all"):
-        subjects = known
+        networks = list(_EVERYBODY)
     else:
         networks = [_network(text) for text in arguments.get("addresses", ())]
-        subjects = [s for s in known if any(meet(network_of(s), n) for n in networks)]
-    lifted = daemon.engine.unban(subjects, daemon.clock.now(), jail)
+    lifted = daemon.engine.unban(daemon.engine.known(networks), daemon.clock.now(), jail)
     for unban in lifted:
         daemon.core.lifted(unban)
     return {

@@ -62,6 +62,7 @@ class Core:
         self._something_in_force = asyncio.Event()
         self._deadline_moved = asyncio.Event()
         self._last_stamp: dict[str, float] = {}
+        self._full: set[str] = set()
 
     def _count(self, block: Block) -> Iterator[None]:
         """Counts a block; may be left and taken up again after every finding."""
@@ -89,7 +90,19 @@ class Core:
 
     def changed_windows(self) -> Mapping[WindowKey, tuple[float, ...]]:
         """The counts that changed and that fit the positions read so far."""
+        self._mind_the_room()
         return self.engine.changed_windows(self.intake.begun())
+
+    def _mind_the_room(self) -> None:
+        """Says once of each jail that it had to forget failures."""
+        for name, jail in self.engine.jails.items():
+            if jail.windows.forgotten and name not in self._full:
+                self._full.add(name)
+                log.warning(
+                    "so many addresses fail that the failures of those quiet for longest no longer "
+                    "count (status shows how many)",
+                    jail=name,
+                )
 
     def _decided(self, decisions: list[Decision]) -> None:
         for decision in decisions:

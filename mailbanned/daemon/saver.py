@@ -65,12 +65,17 @@ class Saver:
             if self.error:
                 await asyncio.sleep(_PAUSE)
 
-    async def tidy(self, clock: Clock, pause: float = 3600.0) -> None:
-        """Makes the store forget what is too old, after every pause (s), until cancelled."""
+    async def tidy(
+        self, clock: Clock, findtime: Callable[[], float], pause: float = 3600.0
+    ) -> None:
+        """Makes the store forget what is too old, after every pause (s), until cancelled.
+
+        findtime: tells how long failures count at most.
+        """
         while True:
             await asyncio.sleep(pause)
             try:
-                await self._store.tidy(clock.now())
+                await self._store.tidy(clock.now(), findtime())
             except StoreError as error:
                 log.warning("cannot tidy up the state file", error=str(error))
 

@@ -22,8 +22,9 @@ from mailbanned.daemon.enforcing import Enforcing
 from mailbanned.daemon.following import Following
 from mailbanned.daemon.notify import notify, reloading, watchdog
 from mailbanned.daemon.own import own_addresses
+from mailbanned.daemon.restoring import take_up
 from mailbanned.daemon.saver import Saver
-from mailbanned.jails import Engine, Saved
+from mailbanned.jails import Engine
 from mailbanned.log import get_logger
 from mailbanned.model import Network
 from mailbanned.sources import Watcher
@@ -71,34 +72,26 @@ class Daemon:
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises StartError if it cannot even begin."""
         try:
-            state = await self.store.load(self.clock.now())
+            state = await self.store.load(self.clock.now(), self._findtime())
         except StoreError as error:
             raise StartError(str(error)) from None
         control = self.config.file.control
         server = ControlServer(control.socket, commands(self), control.group)
         try:
-            self.engine.restore(Saved(state.bans, state.windows), self.clock.now())
-            await self._remember_bans()
+            await take_up(self.engine, self.store, state, self.clock)
             self._banned_before = dict(state.banned_total)
             self.saver.marks = dict(state.marks)
             async with server.listening():
                 await self._tree()
-        except ControlError as error:
+        except (ControlError, StoreError) as error:
             raise StartError(str(error)) from None
         finally:
             notify("STOPPING=1")
             await self._wind_up()
 
-    async def _remember_bans(self) -> None:
-        """Where bans grow, those of earlier runs count."""
-        if all(rules.bantime_factor == 1 for rules in self.config.rules):
-            return
-        for one in await self.store.past():
-            jail = self.engine.jails.get(one.jail)
-            if jail is not None and one.how == "by hand":
-                jail.offences.forget(one.subject)
-            elif jail is not None and one.failures and one.until and one.how in (None, "expired"):
-                jail.remember(one.subject, one.since, one.until)
+    def _findtime(self) -> float:
+        """So long failures count at most."""
+        return max((rules.findtime for rules in self.config.rules), default=0.0)
 
     async def _tree(self) -> None:
         """Everything that runs at the same time."""
@@ -114,7 +107,7 @@ class Daemon:
                 tasks.create_task(self.core.expire())
                 tasks.create_task(self.asker.run(self.core.answer))
                 tasks.create_task(self.saver.run())
-                tasks.create_task(self.saver.tidy(self.clock))
+                tasks.create_task(self.saver.tidy(self.clock, self._findtime))
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
                 self.enforcing.start(tasks)

@@ -184,6 +184,7 @@ def _jails(parts: Parts, now: float) -> Iterable[dict[str, Any]]:
             "failures_total": jail.failures_total if jail else 0,
             "ignored_total": jail.ignored_total if jail else 0,
             "suspended_total": jail.suspended_total if jail else 0,
+            "forgotten_total": jail.windows.forgotten if jail else 0,
             "banned_now": len(mine),
             "banned_total": before + (jail.banned_total if jail else 0),
             **_limits(jail.rules if jail else None),

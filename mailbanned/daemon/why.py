@@ -64,20 +64,19 @@ def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, An
     """What has been counted and has not led to a ban (yet)."""
     found = []
     for name, jail in daemon.engine.jails.items():
-        for subject in jail.windows.subjects():
-            if meet(network_of(subject), network):
-                times = jail.windows.times(subject)
-                recent = [at for at in times if at > now - jail.rules.findtime]
-                if recent:
-                    found.append(
-                        {
-                            "jail": name,
-                            "subject": subject,
-                            "failures": len(recent),
-                            "maxretry": jail.rules.maxretry,
-                            "last": iso(recent[-1]),
-                        }
-                    )
+        for subject in jail.windows.within(network):
+            times = jail.windows.times(subject)
+            recent = [at for at in times if at > now - jail.rules.findtime]
+            if recent:
+                found.append(
+                    {
+                        "jail": name,
+                        "subject": subject,
+                        "failures": len(recent),
+                        "maxretry": jail.rules.maxretry,
+                        "last": iso(recent[-1]),
+                    }
+                )
     return found
 
 

@@ -11,12 +11,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from mailbanned.jails.breaker import Breaker, BreakerRules, Opening
 from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, JailRules, Listener
+from mailbanned.jails.jail import Jail, JailRules
 from mailbanned.jails.ledger import Ledger
-from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, network_of, subject_of
-
-# Addresses of which it is remembered who counts them.
-_REMEMBERED = 65536
+from mailbanned.jails.listening import Listening
+from mailbanned.model import (
+    Ban,
+    Failure,
+    Network,
+    Sign,
+    Subject,
+    Unban,
+    meet,
+    network_of,
+    subject_of,
+)
 
 
 class Engine:
@@ -33,8 +41,6 @@ class Engine:
         self.breaker = Breaker(breaker or BreakerRules())
         self.jails: dict[str, Jail] = {}
         self.on_banned: Callable[[Subject, Failure, float | None], None] | None = None
-        self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
-        self._listeners: dict[tuple[str, str, str], tuple[Listener, ...]] = {}
         self.configure(rules, own)
 
     def configure(
@@ -48,7 +54,8 @@ class Engine:
 
         own: this host's addresses. ignore: what holds for bans in no configured jail.
         """
-        before, self.jails, self._listeners, self._concerned = self.jails, {}, {}, {}
+        before, self.jails = self.jails, {}
+        self._listening = Listening(self.jails)
         for one in rules:
             jail = before.get(one.name)
             if jail is None:
@@ -78,7 +85,7 @@ class Engine:
         key = source, failure.rule, failure.address
         bans, on_banned = self.ledger.bans, self.on_banned
         for jail, name, subject, picky, strict, outage in (
-            self._listeners.get(key) or self._listening(*key)
+            self._listening.known.get(key) or self._listening.find(*key)
         ):  # fmt: skip
             if subject is None:
                 jail.ignored_total += 1
@@ -137,20 +144,6 @@ class Engine:
                 undone += [unban] if unban else []
         return undone
 
-    def _listening(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
-        """The jails that count what this rule finds in this source. Remembered, since most lines
-        come from the same few addresses.
-        """
-        if (source, rule) not in self._concerned:
-            of = source, rule.partition("/")[0]
-            jails = (jail for jail in self.jails.values() if jail.of == of)
-            self._concerned[source, rule] = tuple(jails)
-        found = tuple(jail.listener(address) for jail in self._concerned[source, rule])
-        if len(self._listeners) >= _REMEMBERED:
-            self._listeners.clear()
-        self._listeners[source, rule, address] = found
-        return found
-
     def answer(self, question: Question, exists: bool | None, now: float) -> Ban | None:
         """Counts a questioned failure if its account surely does not exist."""
         jail = self.jails.get(question.jail)
@@ -158,7 +151,7 @@ class Engine:
             return None
         failure, at = question.failure, question.at
         key = jail.rules.source, failure.rule, failure.address
-        for _, name, subject, *_ in self._listeners.get(key) or self._listening(*key):
+        for _, name, subject, *_ in self._listening.find(*key):
             if name == question.jail and subject is not None:
                 if jail.rules.outage and self.breaker.suspends(at):
                     return None
@@ -199,11 +192,14 @@ class Engine:
             every.update(dict.fromkeys(jail.ignore.networks))
         return IgnoreList(every).touched_by(network)
 
-    def known_subjects(self) -> list[Subject]:
-        """Everybody who is banned or has failures on record."""
-        known = dict.fromkeys(self.ledger.subjects())
-        for jail in self.jails.values():
-            known.update(dict.fromkeys(jail.windows.subjects()))
+    def known(self, networks: Iterable[Network]) -> list[Subject]:
+        """Everybody in these networks who is banned or has failures on record."""
+        known = {}
+        for network in networks:
+            banned = (who for who in self.ledger.bans if meet(network_of(who), network))
+            known.update(dict.fromkeys(banned))
+            for jail in self.jails.values():
+                known.update(dict.fromkeys(jail.windows.within(network)))
         return list(known)
 
     def unban(

@@ -4,7 +4,8 @@ The count is exact: a failure at time t counts at `now` while t > now - findtime
 maxretry times of a subject are kept, since no more are needed to decide, so an attacker's memory
 is bounded. Subjects that have gone quiet are dropped as others come in.
 
-Known limit: the number of subjects is bounded only by how many fail within one findtime.
+Known limit: of 50,000 subjects with several failures and a million with one, those make way for
+newer ones that have been quiet for longest (see `forgotten`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from __future__ import annotations
 from bisect import insort
 from collections import OrderedDict
 from collections.abc import Iterator
+from math import inf
 
-from mailbanned.model import Subject
+from mailbanned.jails.singles import Singles
+from mailbanned.model import Network, Subject, meet, network_of
+
+_REPEATERS = 50_000
 
 
 class Windows:
@@ -29,6 +34,9 @@ class Windows:
         # In the order of the last failure seen, so that the quiet subjects stand in front.
         # A plain dict would scan over all that it has deleted there.
         self._times: OrderedDict[Subject, list[float]] = OrderedDict()
+        # Most subjects never come back: until they do, they stand here.
+        self._singles = Singles()
+        self._forgotten = 0
 
     def add(self, subject: Subject, at: float) -> int:
         """Counts one failure; returns how many lie in the window that ends with the newest one.
@@ -38,10 +46,13 @@ class Windows:
         self.changed.add(subject)
         times = self._times.get(subject)
         if times is None:
-            self._times[subject] = [at]
-            self._drop_quiet(at)
-            return 1
-        self._times.move_to_end(subject)
+            first = self._singles.swap(subject, at, at - self.findtime)
+            if first is None:
+                return 1
+            self._make_room(at)
+            times = self._times[subject] = [first]
+        else:
+            self._times.move_to_end(subject)
         if at >= times[-1]:
             times.append(at)
         else:
@@ -51,13 +62,19 @@ class Windows:
             del times[0]
         return len(times)
 
+    @property
+    def forgotten(self) -> int:
+        """How many subjects had to make way for newer ones, with failures that still counted."""
+        return self._forgotten + self._singles.forgotten
+
     def forget(self, subject: Subject) -> None:
         """Drops what was counted for the subject."""
-        if self._times.pop(subject, None) is not None:
+        if self._times.pop(subject, None) is not None or self._singles.pop(subject) is not None:
             self.changed.add(subject)
 
     def drop(self, since: float, until: float) -> None:
         """Drops all failures from since (included) to until."""
+        self.changed.update(self._singles.drop(since, until))
         for subject, times in list(self._times.items()):
             kept = [at for at in times if not since <= at < until]
             if len(kept) < len(times):
@@ -69,21 +86,32 @@ class Windows:
 
     def times(self, subject: Subject) -> tuple[float, ...]:
         """The failure times kept for a subject, oldest first."""
-        return tuple(self._times.get(subject, ()))
+        times = self._times.get(subject)
+        if times is not None:
+            return tuple(times)
+        single = self._singles.get(subject)
+        return () if single is None else (single,)
 
     def restore(self, subject: Subject, times: tuple[float, ...]) -> None:
         """Puts back what an earlier run had counted."""
-        if times:
-            self._times[subject] = sorted(times)[-self.maxretry :]
+        kept = sorted(times)[-self.maxretry :]
+        if len(kept) == 1 and self._singles.swap(subject, kept[0], -inf) is None:
+            return
+        if kept:
+            self._times[subject] = kept
 
     def failures(self, now: float) -> int:
         """Failures of all subjects that lie within findtime of now."""
         oldest = now - self.findtime
-        return sum(1 for times in self._times.values() for at in times if at > oldest)
+        repeated = sum(1 for times in self._times.values() for at in times if at > oldest)
+        return repeated + self._singles.later_than(oldest)
 
-    def subjects(self) -> Iterator[Subject]:
-        """Everybody with a failure on record."""
-        return iter(self._times)
+    def within(self, network: Network) -> Iterator[Subject]:
+        """Everybody with a failure on record who shares an address with the network."""
+        yield from self._singles.within(network)
+        for subject in self._times:
+            if meet(network_of(subject), network):
+                yield subject
 
     def resize(self, findtime: float, maxretry: int) -> None:
         """New limits; counts are kept as far as the new limits allow."""
@@ -91,10 +119,13 @@ class Windows:
         for times in self._times.values():
             del times[:-maxretry]
 
-    def _drop_quiet(self, at: float) -> None:
+    def _make_room(self, at: float) -> None:
         """Two looks at the front for each newcomer: the quiet leave faster than others come."""
         for _ in range(2):
-            subject = next(iter(self._times))
-            if self._times[subject][-1] > at - self.findtime:
-                return
+            subject = next(iter(self._times), None)
+            if subject is None or self._times[subject][-1] > at - self.findtime:
+                break
             del self._times[subject]
+        if len(self._times) >= _REPEATERS:
+            self._times.popitem(last=False)
+            self._forgotten += 1

@@ -4,7 +4,16 @@ Positions are written in the same transaction as everything that was decided fro
 them. So after a crash the lines after the position are read again, and none is counted twice.
 """
 
-from mailbanned.store.base import Changes, MemoryStore, Past, State, Store, StoreError
+from mailbanned.store.base import Changes, MemoryStore, Past, State, Store, StoreError, Windows
 from mailbanned.store.sqlite import SQLiteStore
 
-__all__ = ["Changes", "MemoryStore", "Past", "SQLiteStore", "State", "Store", "StoreError"]
+__all__ = [
+    "Changes",
+    "MemoryStore",
+    "Past",
+    "SQLiteStore",
+    "State",
+    "Store",
+    "StoreError",
+    "Windows",
+]

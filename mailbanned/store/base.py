@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from mailbanned.model import Ban, Subject, Unban
 
 Marks = Mapping[str, str]
 WindowKey = tuple[str, Subject]
+Windows = Mapping[WindowKey, tuple[float, ...]]
 
 
 class StoreError(Exception):
@@ -18,10 +19,9 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an earlier run left: bans in force, failure times, and read positions per source."""
+    """What an earlier run left: bans in force, and read positions per source."""
 
     bans: Sequence[Ban] = ()
-    windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)
     marks: Mapping[str, Marks] = field(default_factory=dict)
     banned_total: Mapping[str, int] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Changes:
     """
 
     decisions: Sequence[Ban | Unban] = ()
-    windows: Mapping[WindowKey, tuple[float, ...]] = field(default_factory=dict)
+    windows: Windows = field(default_factory=dict)
     marks: Mapping[str, Marks] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -62,8 +62,14 @@ class Past:
 class Store(Protocol):
     """Where state is kept."""
 
-    async def load(self, now: float) -> State:
-        """What holds at `now`. Raises StoreError."""
+    async def load(self, now: float, findtime: float) -> State:
+        """What holds at `now`. findtime: so long (s) failures count at most. Raises StoreError."""
+        ...
+
+    def windows(self) -> AsyncIterator[Windows]:
+        """The failure times, in portions, those that failed last at the end: there may be more
+        than memory should hold at once. Raises StoreError.
+        """
         ...
 
     async def save(self, changes: Changes) -> None:
@@ -74,8 +80,10 @@ class Store(Protocol):
         """Every ban (of these subjects) that is remembered, oldest first. Raises StoreError."""
         ...
 
-    async def tidy(self, now: float) -> None:
-        """Forgets what is too old to be of use, and gives its space back. Raises StoreError."""
+    async def tidy(self, now: float, findtime: float) -> None:
+        """Forgets what is too old to be of use, and gives its space back. findtime: as for load.
+        Raises StoreError.
+        """
         ...
 
     async def close(self) -> None:
@@ -89,8 +97,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self.saved: list[Changes] = []
 
-    async def load(self, now: float) -> State:
+    async def load(self, now: float, findtime: float) -> State:
         return State()
+
+    async def windows(self) -> AsyncIterator[Windows]:
+        for none in list[Windows]():
+            yield none
 
     async def save(self, changes: Changes) -> None:
         self.saved.append(changes)
@@ -98,7 +110,7 @@ class MemoryStore:
     async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
         return []
 
-    async def tidy(self, now: float) -> None:
+    async def tidy(self, now: float, findtime: float) -> None:
         pass
 
     async def close(self) -> None:

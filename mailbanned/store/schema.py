@@ -21,17 +21,16 @@ CREATE TABLE IF NOT EXISTS windows (
 CREATE TABLE IF NOT EXISTS marks (
     source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
 """
-_WINDOW_AGE = 31 * 86400.0
 _HISTORY_AGE = 366 * 86400.0
 _HISTORY_ROWS = 100_000
 
 Statement = tuple[str, tuple[float, ...]]
 
 
-def forgetting(now: float) -> list[Statement]:
+def forgetting(now: float, findtime: float) -> list[Statement]:
     """What deletes counts and history that are too old, or too many."""
     return [
-        ("DELETE FROM windows WHERE newest < ?", (now - _WINDOW_AGE,)),
+        ("DELETE FROM windows WHERE newest <= ?", (now - findtime,)),
         (
             "DELETE FROM history WHERE since < ? OR id <= (SELECT max(id) FROM history) - ?",
             (now - _HISTORY_AGE, _HISTORY_ROWS),

@@ -10,11 +10,12 @@ not be saved is lost at its end.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -22,8 +23,11 @@ from pathlib import Path
 import aiosqlite
 
 from mailbanned.model import Ban, Subject, Unban
-from mailbanned.store.base import Changes, Past, State, StoreError, WindowKey
+from mailbanned.store.base import Changes, Past, State, StoreError, Windows
 from mailbanned.store.schema import TABLES, VERSION, forgetting
+
+# So many rows are read at once.
+_PORTION = 1000
 
 
 class SQLiteStore:
@@ -33,20 +37,26 @@ class SQLiteStore:
         self._path = path
         self._lock = -1
         self._connection: aiosqlite.Connection | None = None
+        # One at a time: what tidies up would end a transaction that is half written.
+        self._turn = asyncio.Lock()
 
-    async def load(self, now: float) -> State:
+    async def load(self, now: float, findtime: float) -> State:
         """Opens and locks the file. StoreError if another daemon holds it, or it is none."""
         self._take_lock()
         try:
             self._connection = await aiosqlite.connect(self._path, isolation_level=None)
             await self._prepare(now)
+            await self._forget_old(now, findtime)
             return await self._read(now)
         except (sqlite3.Error, OSError, ValueError) as error:
             await self.close()
-            raise StoreError(
-                f"{self._path}: cannot be used as state file ({error}); move it away or mend "
-                "its permissions"
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self._path}: cannot be used as state file ({error}); move it away or mend "
+            "its permissions"
+        )
 
     def _take_lock(self) -> None:
         try:
@@ -91,11 +101,10 @@ class SQLiteStore:
             raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {VERSION}")
         await db.executescript(f"{TABLES} PRAGMA user_version={VERSION};")
         await db.execute("DELETE FROM bans WHERE until <= ?", (now,))
-        await self._forget_old(now)
 
-    async def _forget_old(self, now: float) -> None:
+    async def _forget_old(self, now: float, findtime: float) -> None:
         db = self._db
-        for statement, values in forgetting(now):
+        for statement, values in forgetting(now, findtime):
             await db.execute(statement, values)
         # By itself `execute` stops after the first page.
         await db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
@@ -110,17 +119,20 @@ class SQLiteStore:
                 (now,),
             )
         ]
-        windows: dict[WindowKey, tuple[float, ...]] = {
-            (jail, Subject(subject)): tuple(json.loads(times))
-            for jail, subject, times in await db.execute_fetchall(
-                "SELECT jail, subject, times FROM windows ORDER BY newest"
-            )
-        }
         marks: dict[str, dict[str, str]] = {}
         for source, name, mark in await db.execute_fetchall("SELECT * FROM marks"):
             marks.setdefault(source, {})[name] = mark
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
-        return State(bans, windows, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
+        return State(bans, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
+
+    async def windows(self) -> AsyncIterator[Windows]:
+        statement = "SELECT jail, subject, times FROM windows ORDER BY newest"
+        try:
+            async with self._db.execute(statement) as cursor:
+                while rows := list(await cursor.fetchmany(_PORTION)):
+                    yield {(jail, who): tuple(json.loads(times)) for jail, who, times in rows}
+        except (sqlite3.Error, ValueError) as error:
+            raise self._unusable(error) from None
 
     async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
         statement = (
@@ -133,9 +145,10 @@ class SQLiteStore:
             raise StoreError(f"{self._path}: cannot be read ({error})") from None
         return [Past(*row) for row in rows]
 
-    async def tidy(self, now: float) -> None:
+    async def tidy(self, now: float, findtime: float) -> None:
         try:
-            await self._forget_old(now)
+            async with self._turn:
+                await self._forget_old(now, findtime)
         except sqlite3.Error as error:
             raise self._unwritable(error) from None
 
@@ -145,20 +158,24 @@ class SQLiteStore:
         )
 
     async def save(self, changes: Changes) -> None:
-        db = self._db
         try:
-            try:
-                await db.execute("BEGIN IMMEDIATE")
-                await self._write(changes)
-                await db.execute("COMMIT")
-            except BaseException:
-                # Refused where nothing is open: it never began, SQLite has ended it by itself,
-                # or the commit went through while we were cancelled.
-                with suppress(sqlite3.Error):
-                    await db.execute("ROLLBACK")
-                raise
+            async with self._turn:
+                await self._transact(changes)
         except sqlite3.Error as error:
             raise self._unwritable(error) from None
+
+    async def _transact(self, changes: Changes) -> None:
+        db = self._db
+        try:
+            await db.execute("BEGIN IMMEDIATE")
+            await self._write(changes)
+            await db.execute("COMMIT")
+        except BaseException:
+            # Refused where nothing is open: it never began, SQLite has ended it by itself,
+            # or the commit went through while we were cancelled.
+            with suppress(sqlite3.Error):
+                await db.execute("ROLLBACK")
+            raise
 
     async def _write(self, changes: Changes) -> None:
         for kind, decisions in groupby(changes.decisions, type):

@@ -66,7 +66,8 @@ class OldStore(MemoryStore):
         self.tidied: list[float] = []
         self.twice = asyncio.Event()
 
-    async def tidy(self, now: float) -> None:
+    async def tidy(self, now: float, findtime: float) -> None:
+        assert findtime == 60.0
         self.tidied.append(now)
         if len(self.tidied) == 1:
             raise StoreError("the disk is full")
@@ -76,7 +77,7 @@ class OldStore(MemoryStore):
 async def test_the_store_is_tidied_again_and_again() -> None:
     """A failure is told, and does not end it."""
     store = OldStore()
-    running = asyncio.create_task(Saver(store).tidy(SystemClock(), 0.0))
+    running = asyncio.create_task(Saver(store).tidy(SystemClock(), lambda: 60.0, 0.0))
     async with asyncio.timeout(10):
         await store.twice.wait()
     running.cancel()

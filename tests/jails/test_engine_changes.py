@@ -99,7 +99,7 @@ def test_restore_leaves_out_what_has_ended() -> None:
     engine = Engine([rules()])
     engine.restore(saved, now=1400.0 + HOUR)
     assert engine.ledger.subjects() == [subject(OTHER)]
-    assert engine.known_subjects() == [subject(OTHER), subject()]
+    assert engine.known([net("0.0.0.0/0")]) == [subject(OTHER), subject()]
     assert engine.jails["sshd"].windows.times(subject()) == (1500.0,)
 
 
@@ -182,12 +182,13 @@ def test_ignored_says_what_a_ban_would_touch() -> None:
     assert engine.ignored(net(ONE), also=[net("192.0.2.0/24")]) == net("192.0.2.0/24")
 
 
-def test_known_subjects() -> None:
-    """Known is who is banned or has failures on record, each once."""
+def test_known() -> None:
+    """Known is who is banned or has failures on record, each once, within what is asked for."""
     engine = Engine([rules("a"), rules("b", maxretry=1)])
     fail(engine, 1.0)
     engine.ban(net(OTHER), 1.0, None)
-    assert sorted(engine.known_subjects()) == [subject(ONE), subject(OTHER)]
+    assert sorted(engine.known([net("0.0.0.0/0")])) == [subject(ONE), subject(OTHER)]
+    assert engine.known([net(ONE), net(ONE), net("::/0")]) == [subject(ONE)]
 
 
 def test_an_open_question_meets_the_new_rules() -> None:

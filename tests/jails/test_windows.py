@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +13,11 @@ from mailbanned.jails import Windows
 from mailbanned.model import Subject
 
 ONE, OTHER = Subject("192.0.2.1/32"), Subject("192.0.2.2/32")
+EVERYBODY = ip_network("0.0.0.0/0"), ip_network("::/0")
 # Whole numbers, small against findtime, so that failures often lie exactly on the edge.
 FINDTIME = 10.0
+# Two that are kept compactly after their first failure, and two that are not.
+WHO = ONE, Subject("2001:db8::/64"), Subject("2001:db8::1/128"), Subject("2001:db8::/48")
 MAXRETRY = st.integers(1, 5)
 STEPS = st.lists(st.integers(0, 12), min_size=1, max_size=60)
 
@@ -43,14 +48,14 @@ def test_exact_out_of_order(maxretry: int, times: list[float]) -> None:
         assert list(kept) == sorted(seen)[-len(kept) :]
 
 
-@given(MAXRETRY, st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12)), max_size=80))
-def test_subjects_do_not_touch_each_other(maxretry: int, steps: list[tuple[str, int]]) -> None:
+@given(MAXRETRY, st.lists(st.tuples(st.sampled_from(WHO), st.integers(0, 12)), max_size=80))
+def test_subjects_do_not_touch_each_other(maxretry: int, steps: list[tuple[Subject, int]]) -> None:
     """Each subject's count is the one that it would have alone, also when it had gone quiet."""
-    windows, seen, now = Windows(FINDTIME, maxretry), dict[str, list[float]](), 0.0
+    windows, seen, now = Windows(FINDTIME, maxretry), dict[Subject, list[float]](), 0.0
     for who, step in steps:
         now += step
         seen.setdefault(who, []).append(now)
-        assert windows.add(Subject(who), now) == naive(seen[who], maxretry)
+        assert windows.add(who, now) == naive(seen[who], maxretry)
 
 
 def test_the_window_is_half_open() -> None:
@@ -81,31 +86,55 @@ def test_memory_of_a_subject_is_bounded(maxretry: int, times: list[float]) -> No
         assert len(windows.times(ONE)) <= maxretry
 
 
-def test_quiet_subjects_are_dropped() -> None:
-    """A wave of one-time visitors leaves as fast as another one comes in."""
+def prefix(number: int) -> Subject:
+    """One of many subjects of a size that is not common."""
+    return Subject(f"2001:db8:{number:x}::/48")
+
+
+def known(windows: Windows) -> list[Subject]:
+    """Everybody with a failure on record."""
+    return [who for network in EVERYBODY for who in windows.within(network)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_quiet_subjects_are_dropped(times: int) -> None:
+    """A wave of visitors leaves as fast as another one comes in, whatever is counted of them."""
     windows = Windows(FINDTIME, 3)
     for number in range(1000):
-        windows.add(Subject(f"first-{number}"), 0.0)
-    for number in range(500):
-        windows.add(Subject(f"second-{number}"), FINDTIME)
-    left = list(windows.subjects())
+        for _ in range(times):
+            windows.add(prefix(number), 0.0)
+    for number in range(1000, 1500):
+        windows.add(prefix(number), FINDTIME)
+    left = known(windows)
     assert len(left) == 500
-    assert all(subject.startswith("second") for subject in left)
+    assert min(left) == prefix(1000)
 
 
 def test_the_lively_are_not_dropped() -> None:
     """A subject that came first but failed again just now stays, and holds up no quiet ones."""
     windows = Windows(FINDTIME, 5)
-    windows.add(ONE, 0.0)
-    for number in range(10):
-        windows.add(Subject(f"quiet-{number}"), 0.0)
-    windows.add(ONE, 9.0)
-    others = [Subject(f"new-{number}") for number in range(5)]
+    first, *quiet = [prefix(number) for number in range(11)]
+    windows.add(first, 0.0)
+    for other in quiet:
+        windows.add(other, 0.0)
+    windows.add(first, 9.0)
+    others = [prefix(number) for number in range(20, 25)]
     for other in others:
         windows.add(other, 12.0)
-    assert list(windows.subjects()) == [ONE, *others]
-    assert windows.times(ONE) == (0.0, 9.0)
-    assert windows.add(ONE, 12.0) == 2
+    assert known(windows) == [first, *others]
+    assert windows.times(first) == (0.0, 9.0)
+    assert windows.add(first, 12.0) == 2
+
+
+def test_the_repeaters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many that failed several times, those quiet for longest make way, and are counted."""
+    monkeypatch.setattr("mailbanned.jails.window._REPEATERS", 10)
+    windows = Windows(1e6, 5)
+    for number in range(15):
+        windows.add(prefix(number), float(number))
+        windows.add(prefix(number), float(number))
+    assert known(windows) == [prefix(number) for number in range(5, 15)]
+    assert windows.forgotten == 5
 
 
 def test_forget() -> None:
@@ -129,7 +158,7 @@ def test_restore_takes_up_the_count() -> None:
     windows.restore(ONE, (3.0, 1.0, 2.0, 0.0))
     assert windows.times(ONE) == (1.0, 2.0, 3.0)
     windows.restore(OTHER, ())
-    assert list(windows.subjects()) == [ONE]
+    assert known(windows) == [ONE]
     assert windows.add(ONE, 10.0) == 3
     assert windows.add(ONE, 12.5) == 3
     assert windows.add(ONE, 30.0) == 1

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from mailbanned.model import Ban, Subject, Unban
-from mailbanned.store import Changes, SQLiteStore, State, StoreError
+from mailbanned.store import Changes, SQLiteStore, State, StoreError, Windows
 
 NOW = 1_777_600_000.0
+FINDTIME = 31 * 86400.0
 
 
 def subject(number: int) -> Subject:
@@ -34,7 +35,7 @@ def unban(number: int = 1, jail: str = "sshd") -> Unban:
 async def opened(path: Path, now: float = NOW) -> AsyncIterator[SQLiteStore]:
     """A loaded store on the path, closed at the end."""
     store = SQLiteStore(path)
-    await store.load(now)
+    await store.load(now, FINDTIME)
     try:
         yield store
     finally:
@@ -52,9 +53,15 @@ async def state_at(path: Path, now: float = NOW) -> State:
     """What a daemon that starts at `now` would find."""
     store = SQLiteStore(path)
     try:
-        return await store.load(now)
+        return await store.load(now, FINDTIME)
     finally:
         await store.close()
+
+
+async def windows_at(path: Path, now: float = NOW) -> Windows:
+    """The counts that a daemon that starts at `now` would find."""
+    async with opened(path, now) as store:
+        return {key: times async for some in store.windows() for key, times in some.items()}
 
 
 async def refusal(path: Path) -> str:

@@ -50,7 +50,7 @@ LOAD = """
 async def main():
     store = SQLiteStore(Path(sys.argv[1]))
     try:
-        await store.load(1.0)
+        await store.load(1.0, 60.0)
     except StoreError as error:
         print(error)
 asyncio.run(main())

@@ -1,0 +1,127 @@
+"""Singles: a dict of subjects and times in less memory, with room for so many and no more."""
+
+from __future__ import annotations
+
+import tracemalloc
+from ipaddress import IPv4Address, IPv6Network, ip_network
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbanned.jails.singles import Singles
+from mailbanned.model import Subject, meet, network_of
+
+V4 = st.integers(0, 2**32 - 1).map(lambda number: Subject(f"{IPv4Address(number)}/32"))
+V6 = st.integers(2**32, 2**64 - 1).map(lambda number: Subject(str(IPv6Network((number << 64, 64)))))
+SUBJECTS = st.one_of(V4, V6)
+TIMES = st.floats(0, 1e10)
+HELD = st.dictionaries(SUBJECTS, TIMES, max_size=50)
+
+
+def filled(held: dict[Subject, float]) -> Singles:
+    singles = Singles()
+    for subject, at in held.items():
+        assert singles.swap(subject, at, -inf) is None
+    return singles
+
+
+def everybody(singles: Singles) -> set[Subject]:
+    return {who for every in ("0.0.0.0/0", "::/0") for who in singles.within(ip_network(every))}
+
+
+@given(HELD, st.lists(SUBJECTS))
+def test_it_is_a_dict(held: dict[Subject, float], others: list[Subject]) -> None:
+    """Every subject comes back in its canonical text, with its own time, exactly once."""
+    singles = filled(held)
+    assert everybody(singles) == set(held)
+    for subject in (*held, *others):
+        assert singles.get(subject) == held.get(subject)
+    for subject, at in held.items():
+        assert singles.pop(subject) == at
+        assert singles.pop(subject) is None
+    assert everybody(singles) == set()
+
+
+def test_a_second_time_takes_the_first_one_out() -> None:
+    """Whoever comes back gets what was kept, which is then gone."""
+    singles = filled({address(1): 5.0, address(2): 6.0})
+    assert singles.swap(address(1), 7.0, -inf) == 5.0
+    assert everybody(singles) == {address(2)}
+
+
+@given(HELD, TIMES, TIMES)
+def test_times(held: dict[Subject, float], since: float, until: float) -> None:
+    """Times are compared as they were given: an end is not within, a start is."""
+    singles = filled(held)
+    assert singles.later_than(since) == sum(at > since for at in held.values())
+    gone = {who for who, at in held.items() if since <= at < until}
+    assert set(singles.drop(since, until)) == gone
+    assert everybody(singles) == set(held) - gone
+
+
+@given(HELD, st.one_of(SUBJECTS.map(network_of), st.just(ip_network("2001:db8::/32"))))
+def test_within(held: dict[Subject, float], network: IPv6Network) -> None:
+    """Who shares an address with a network is found, wider or narrower than a subject."""
+    held |= {Subject("2001:db8:0:7::/64"): 1.0, Subject("10.1.2.3/32"): 1.0}
+    singles = filled(held)
+    for asked in (network, network.supernet(8) if network.prefixlen >= 8 else network):
+        found = list(singles.within(asked))
+        assert len(found) == len(set(found))
+        assert set(found) == {who for who in held if meet(network_of(who), asked)}
+    one = ip_network("2001:db8:0:7::5/128")
+    assert set(singles.within(one)) == {who for who in held if meet(network_of(who), one)}
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["10.0.0.0/24", "2001:db8::/32", "2001:db8::1/128", "::/64", "0:0:ffff::/48", "x", "1.2.3/32"],
+)
+def test_what_has_no_place(subject: str) -> None:
+    """Subjects of another size, and prefixes that nobody has, are refused and never found."""
+    singles = Singles()
+    assert singles.swap(Subject(subject), 1.0, 0.0) == -inf
+    assert singles.get(Subject(subject)) is singles.pop(Subject(subject)) is None
+    assert everybody(singles) == set()
+
+
+def address(number: int) -> Subject:
+    return Subject(f"{IPv4Address(number)}/32")
+
+
+def test_the_quiet_go_as_others_come() -> None:
+    """The memory holds little more than those whose time still counts."""
+    singles = Singles()
+    for number in range(200_000):
+        singles.swap(address(number), float(number), number - 1000.0)
+    left = everybody(singles)
+    assert {address(number) for number in range(199_000, 200_000)} <= left
+    assert len(left) < 256 * 64 + 2000
+    assert singles.forgotten == 0
+
+
+def test_a_full_one_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room the oldest make way for the newest, and are counted."""
+    monkeypatch.setattr("mailbanned.jails.singles._ROOM", 40)
+    singles = Singles()
+    for number in range(50_000):
+        singles.swap(address(number), float(number), -inf)
+    left = everybody(singles)
+    assert singles.forgotten == 50_000 - len(left)
+    assert 256 * 30 <= len(left) <= 256 * 40
+    assert {address(number) for number in range(45_000, 50_000)} <= left
+    assert not left & {address(number) for number in range(30_000)}
+
+
+def test_a_subject_takes_less_than_twenty_bytes() -> None:
+    """What it is for: very many subjects in little memory."""
+    singles = Singles()
+    tracemalloc.start()
+    try:
+        for number in range(200_000):
+            singles.swap(address(number * 7), 1.0, -inf)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 200_000 * 20 + 100_000
