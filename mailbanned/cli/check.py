@@ -11,6 +11,7 @@ from mailbanned.cli.shared import BAD_CONFIG, Options, json_option, load, print_
 
 if TYPE_CHECKING:
     from mailbanned.config import Config
+    from mailbanned.jails import JailRules
 
 
 @click.command()
@@ -31,7 +32,7 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
         grows = f", then {rules.bantime_factor:g} times as long" if rules.bantime_factor > 1 else ""
         click.echo(
             f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
-            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}{grows}"
+            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}{grows}{_widens(rules)}"
         )
     for rules in config.resting:
         click.echo(f"  {rules.name}: rests (enabled = false)")
@@ -39,6 +40,12 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
     click.echo(f"  {len(config.filters)} filters, all {samples} samples as they should be")
     for hint in _hints(config):
         click.echo(f"mailbanned: {hint}", err=True)
+
+
+def _widens(rules: JailRules) -> str:
+    if not rules.widen_after:
+        return ""
+    return f"; {rules.widen_after} of a /{rules.widen_ipv4} (/{rules.widen_ipv6}): all of it"
 
 
 def _hints(config: Config) -> list[str]:

@@ -92,7 +92,8 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
         yield document["store"]["error"]
     for jail in document["jails"]:
         if count := jail.get("forgotten_total"):
-            yield f"jail {jail['name']} forgot the failures of {count:,} addresses: there are too many"
+            name = jail["name"]
+            yield f"jail {name} forgot the failures of {count:,} addresses, since there are so many"
     for source in document["sources"]:
         yield from _odd_lines(source)
     yield from document["config"]["hints"]

@@ -52,9 +52,10 @@ def text(document: dict[str, Any]) -> Iterator[str]:
 def _ban(ban: dict[str, Any], address: str) -> Iterator[str]:
     until = f"until {_time(ban['until'])}" if ban["until"] else "for ever"
     yield f"[{ban['jail']}] since {_time(ban['since'])} {until}{_as(ban['subject'], address)}"
-    if ban["failures"]:
+    if count := ban["failures"]:
         user = f", the last as {ban['user']}" if ban["user"] else ""
-        yield f"  for {ban['failures']} failures{user}, by the pattern {ban['reason']}"
+        what = "1 failure" if count == 1 else f"{count} failures"
+        yield f"  for {what}{user}, by the pattern {ban['reason']}"
     else:
         yield f"  by hand: {ban['reason']}"
     if ban["in_force_since"]:

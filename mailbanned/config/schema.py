@@ -70,6 +70,13 @@ class Counting(Strict):
     bantime_forgive: Duration = _option(
         30 * 86400.0, "so long after the end of its last ban a client begins anew"
     )
+    widen_after: int = _option(
+        0, "when so many clients of one network are banned within `findtime`, the ban falls on the "
+        "network, unless it holds an ignored address or a client that has logged in; `0`: never",
+        ge=0, le=1000,
+    )  # fmt: skip
+    widen_ipv4: int = _option(24, "the length of that network's prefix", ge=16, le=31)
+    widen_ipv6: int = _option(48, "the same for IPv6", ge=32, le=127)
     maxretry: int = _option(3, "the failure that reaches this number brings the ban", ge=1, le=1000)
     ignore: Networks = _option(_LOCAL, "addresses and networks that are never counted or banned")
     ignore_own_addresses: bool = _option(
@@ -99,6 +106,9 @@ class JailTable(Strict):
     bantime_factor: float | None = _option(None, "instead of the one in `[defaults]`", ge=1, le=100)
     bantime_max: BanTime = _option(None, "instead of the one in `[defaults]`")
     bantime_forgive: Duration | None = _option(None, "instead of the one in `[defaults]`")
+    widen_after: int | None = _option(None, "instead of the one in `[defaults]`", ge=0, le=1000)
+    widen_ipv4: int | None = _option(None, "instead of the one in `[defaults]`", ge=16, le=31)
+    widen_ipv6: int | None = _option(None, "instead of the one in `[defaults]`", ge=32, le=127)
     maxretry: int | None = _option(None, "instead of the one in `[defaults]`", ge=1, le=1000)
     ignore: Networks | None = _option(None, "instead of the list in `[defaults]`")
     ignore_own_addresses: bool | None = _option(None, "instead of the one in `[defaults]`")

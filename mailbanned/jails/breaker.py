@@ -28,7 +28,8 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
-from mailbanned.model import Subject
+from mailbanned.jails.outages import BreakerRules, BreakerState, Opening
+from mailbanned.model import Network, Subject, meet, network_of
 
 # The logs of several servers are read one after another: a failure may stand before its cause.
 _LEAD_S = 5.0
@@ -41,49 +42,6 @@ _ACTIVE_S = 86400.0
 _PATIENCE_S = 12 * 3600.0
 # So many outages are remembered, for lines that are read late.
 _OUTAGES = 128
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerRules:
-    """What the configuration says about the breaker.
-
-    hold: seconds after the last evidence until the outage is held to be over.
-    clients: so many known clients that fail within `hold` are an outage. Fewer will do if fewer
-        have logged in within a day; one alone only if a server told it of a temporary failure.
-    """
-
-    enabled: bool = True
-    hold: float = 60.0
-    clients: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What is to be undone: failures from `since` (included) to `until` should not have counted.
-
-    reason: what the outage was first known by. new: False if it was reported before, but smaller.
-    """
-
-    since: float
-    until: float
-    reason: str
-    new: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerState:
-    """How things stand. since, until, reason: of the present outage, or else of the latest one.
-
-    suspended_total: failures that did not count. known: clients that have logged in.
-    """
-
-    open: bool
-    since: float | None
-    until: float | None
-    reason: str
-    openings_total: int
-    suspended_total: int
-    known: int
 
 
 class _Outage(NamedTuple):
@@ -160,6 +118,10 @@ class Breaker:
         oldest = next(iter(self._clients.values()))
         if len(self._clients) > _CLIENTS or at - oldest.succeeded > _MEMORY_S:
             self._clients.popitem(last=False)
+
+    def knows(self, network: Network) -> bool:
+        """Whether somebody in the network has logged in lately."""
+        return any(meet(network_of(client), network) for client in self._clients)
 
     def suspends(self, at: float) -> bool:
         """Whether a failure at that time is not to be counted. Ask once for each failure.

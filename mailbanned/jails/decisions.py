@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailbanned.jails.breaker import Opening
+from mailbanned.jails.outages import Opening
 from mailbanned.model import Ban, Failure, Subject, Unban
 
 #: The name under which bans by hand are entered when no jail is named.

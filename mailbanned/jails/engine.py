@@ -7,24 +7,16 @@ firewall) is a value that it returns and an answer that it is given later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
-from mailbanned.jails.breaker import Breaker, BreakerRules, Opening
+from mailbanned.jails.breaker import Breaker
 from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules
 from mailbanned.jails.ledger import Ledger
 from mailbanned.jails.listening import Listening
-from mailbanned.model import (
-    Ban,
-    Failure,
-    Network,
-    Sign,
-    Subject,
-    Unban,
-    meet,
-    network_of,
-    subject_of,
-)
+from mailbanned.jails.outages import BreakerRules, Opening
+from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, network_of, subject_of
 
 
 class Engine:
@@ -84,7 +76,7 @@ class Engine:
         suspended: bool | None = None
         key = source, failure.rule, failure.address
         bans, on_banned = self.ledger.bans, self.on_banned
-        for jail, name, subject, picky, strict, outage in (
+        for jail, name, subject, network, picky, strict, outage in (
             self._listening.known.get(key) or self._listening.find(*key)
         ):  # fmt: skip
             if subject is None:
@@ -92,13 +84,14 @@ class Engine:
                 continue
             if picky and not jail.concerns(failure):
                 continue
-            if subject in bans:
-                if on_banned is not None:
-                    on_banned(subject, failure, ticks)
+            if subject in bans or network in bans:
+                banned = subject if subject in bans else network
+                if on_banned is not None and banned is not None:
+                    on_banned(banned, failure, ticks)
                     on_banned = None  # once for each failure
                 # What a banned subject still gets into the log (its last lines, an open session)
                 # must neither prolong the ban nor wait for its end.
-                if name in bans[subject]:
+                if self.ledger.holds(name, subject, network):
                     jail.failures_total += not strict
                     continue
             if outage:
@@ -151,12 +144,12 @@ class Engine:
             return None
         failure, at = question.failure, question.at
         key = jail.rules.source, failure.rule, failure.address
-        for _, name, subject, *_ in self._listening.find(*key):
+        for _, name, subject, network, *_ in self._listening.find(*key):
             if name == question.jail and subject is not None:
                 if jail.rules.outage and self.breaker.suspends(at):
                     return None
                 # Asked again, since the answer to another question may have led to the ban.
-                if not self.ledger.holds(subject, name):
+                if not self.ledger.holds(name, subject, network):
                     return self._count(jail, subject, failure, at, now, question.ticks)
                 jail.failures_total += 1
         return None
@@ -169,7 +162,17 @@ class Engine:
         if at <= now - jail.rules.findtime:
             return None
         ban = jail.count(subject, failure, at, ticks)
-        return self._enter(jail, ban) if ban is not None and ban.holds(now) else None
+        if ban is None or not ban.holds(now):
+            return None
+        return self._enter(jail, self._widened(jail, ban))
+
+    def _widened(self, jail: Jail, ban: Ban) -> Ban:
+        """The ban, or that of the whole network, unless one of its clients has logged in lately."""
+        network = jail.crowd(ban)
+        if network is None or self.breaker.knows(network_of(network)):
+            return ban
+        reason = f"{ban.reason} ({jail.rules.widen_after} clients of the network banned)"
+        return replace(ban, subject=network, reason=reason)
 
     def _enter(self, jail: Jail | None, ban: Ban) -> Ban:
         self.ledger.add(ban)
@@ -196,8 +199,7 @@ class Engine:
         """Everybody in these networks who is banned or has failures on record."""
         known = {}
         for network in networks:
-            banned = (who for who in self.ledger.bans if meet(network_of(who), network))
-            known.update(dict.fromkeys(banned))
+            known.update(dict.fromkeys(self.ledger.within(network)))
             for jail in self.jails.values():
                 known.update(dict.fromkeys(jail.windows.within(network)))
         return list(known)
@@ -225,6 +227,8 @@ class Engine:
         for ban in saved.bans:
             if ban.holds(now):
                 self.ledger.add(ban)
+                if ban.jail in self.jails:
+                    self.jails[ban.jail].crowd(ban)
         for (name, subject), times in saved.windows.items():
             if name in self.jails:
                 recent = tuple(t for t in times if t > now - self.jails[name].rules.findtime)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mailbanned.jails.attempts import Attempts
 from mailbanned.jails.ignore import IgnoreList
+from mailbanned.jails.neighbours import Neighbours, around
 from mailbanned.jails.offences import Offences, grown
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Subject, host_of, network_of, subject_of
@@ -23,6 +24,8 @@ class JailRules:
     unknown_accounts: only attempts at accounts that do not exist count.
     passdb: where the servers ask several account databases, the one whose word counts ("" is any).
     outage: the failures come from a login backend and mean nothing while it is down.
+    widen_after: so many subjects of one network banned within findtime, and the ban falls on the
+        network (0: never). widen_ipv4, widen_ipv6: the length of its prefix.
     """
 
     name: str
@@ -40,16 +43,21 @@ class JailRules:
     bantime_factor: float = 1.0
     bantime_max: float | None = 30 * 86400.0
     bantime_forgive: float = 30 * 86400.0
+    widen_after: int = 0
+    widen_ipv4: int = 24
+    widen_ipv6: int = 48
 
 
 class Listener(NamedTuple):
-    """A jail that hears of an address: as which subject (nobody if it ignores it); whether it
-    looks closer at a failure before it counts; and two of its rules.
+    """A jail that hears of an address: as which subject (nobody if it ignores it), in which
+    network (if that may be banned for it); whether it looks closer at a failure before it counts;
+    and two of its rules.
     """
 
     jail: Jail
     name: str
     subject: Subject | None
+    network: Subject | None
     picky: bool
     strict: bool
     outage: bool
@@ -62,6 +70,7 @@ class Jail:
         self.windows = Windows(rules.findtime, rules.maxretry)
         self._attempts = Attempts()
         self.offences = Offences()
+        self.neighbours = Neighbours()
         self.failures_total = 0
         self.banned_total = 0
         self.ignored_total = 0
@@ -90,7 +99,25 @@ class Jail:
         """How this jail hears of an address."""
         strict, picky = self.rules.unknown_accounts, bool(self.rules.passdb)
         subject, name = self.subject(address), self.rules.name
-        return Listener(self, name, subject, picky or strict, strict, self.rules.outage)
+        network = None if subject is None else self.network(subject)
+        return Listener(self, name, subject, network, picky or strict, strict, self.rules.outage)
+
+    def network(self, subject: Subject) -> Subject | None:
+        """The network that may be banned for what its subjects do; None if there is none."""
+        rules = self.rules
+        if not rules.widen_after:
+            return None
+        network = around(subject, rules.widen_ipv4, rules.widen_ipv6)
+        spared = network is None or self.ignore.touched_by(network_of(network))
+        return None if spared else network
+
+    def crowd(self, ban: Ban) -> Subject | None:
+        """The network to be banned instead, if enough of it was banned within findtime."""
+        network = self.network(ban.subject)
+        if network is None:
+            return None
+        banned = self.neighbours.note(network, ban.subject, ban.since, self.rules.findtime)
+        return network if banned >= self.rules.widen_after else None
 
     def concerns(self, failure: Failure) -> bool:
         """Whether the failure is of a kind that this jail counts, whoever it is from."""
@@ -137,3 +164,4 @@ class Jail:
         self._attempts.forget(subject)
         self.offences.forget(subject)
         self.windows.forget(subject)
+        self.neighbours.forget(self.network(subject) or subject)

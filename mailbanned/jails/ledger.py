@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.model import Ban, Network, Subject, Unban, meet, network_of
 
 
 class Ledger:
@@ -38,10 +38,14 @@ class Ledger:
         """The ban of a subject in one jail."""
         return self.bans.get(subject, {}).get(jail)
 
-    def holds(self, subject: Subject, jail: str) -> bool:
-        """Whether the jail keeps the subject out."""
-        jails = self.bans.get(subject)
-        return jails is not None and jail in jails
+    def holds(self, jail: str, subject: Subject, network: Subject | None = None) -> bool:
+        """Whether the jail keeps the subject out, or the network that it is in."""
+        bans = self.bans
+        return jail in bans.get(subject, ()) or (network in bans and jail in bans[network])
+
+    def within(self, network: Network) -> list[Subject]:
+        """Everybody who is to be kept out and shares an address with the network."""
+        return [subject for subject in self.bans if meet(network_of(subject), network)]
 
     def of(self, subject: Subject) -> tuple[Ban, ...]:
         """All bans of a subject."""

@@ -2,8 +2,8 @@
 
 Botnets come with a million addresses that fail once each. A list in a dict would take some 300
 bytes for one of them; here a subject is a number in a sorted array, its time stands in another
-one. There are many short arrays rather than two long ones, so that an insertion moves little. Which
-of them a subject is in depends on a secret number: nobody can choose addresses that all meet in one.
+one. There are many short arrays rather than two long ones, so that an insertion moves little; in
+which of them a subject is depends on a secret, so that nobody chooses addresses that meet in one.
 
 Known limits: only single IPv4 addresses and IPv6 prefixes of 64 bits can be kept, the others are
 refused. There is room for a million; then the oldest make way (see `forgotten`).

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailbanned.jails.breaker import Breaker, BreakerRules, Opening
+from mailbanned.jails import BreakerRules, Opening
+from mailbanned.jails.breaker import Breaker
 from mailbanned.model import Subject
 
 DEAD = "mysql: connect failed"

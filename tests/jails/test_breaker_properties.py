@@ -8,7 +8,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.jails.breaker import Breaker, BreakerRules
+from mailbanned.jails import BreakerRules
+from mailbanned.jails.breaker import Breaker
 from mailbanned.model import Subject
 from tests.jails.test_breaker import Host
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbanned.jails.breaker import BreakerRules
+from mailbanned.jails import BreakerRules
 from tests.jails.test_breaker import DEAD, Host
 
 
