@@ -18,6 +18,7 @@ from math import inf
 from operator import itemgetter
 from typing import Protocol
 
+from mailbanned.cli.cases import Cases, Listening
 from mailbanned.cli.exported import text_of
 from mailbanned.cli.tallies import JailTally, Seen
 from mailbanned.config import Config
@@ -82,7 +83,9 @@ class Replay:
         self.jails = {
             name: JailTally(jail, self._seen) for name, jail in self._engine.jails.items()
         }
-        self._listeners: dict[tuple[str, str], list[tuple[bool, JailTally]]] = {}
+        self._cases = Cases(self._listening, self._unknown, self._seen)
+        # Counts how often somebody was let in again: until then the banned stay so.
+        self._round = 0
         self._now = time.time()
         self._deadline = inf
         self._openings: list[Opening] = []
@@ -123,8 +126,8 @@ class Replay:
             lines = block.count(b"\n") + (not block.endswith(b"\n"))
             number += lines
             self.lines += lines
-            for jail in self.jails.values():
-                jail.trim()
+            self._cases.trim()
+        self._cases.tell()
 
     def _found(self, block: bytes, number: int) -> list[tuple[str, Found]]:
         """What all sources find in whole lines, the first of which has this number."""
@@ -150,28 +153,48 @@ class Replay:
 
     def _failure(self, at: float, log: str, source: str, failure: Failure) -> None:
         """Counts one failure."""
-        engine, user = self._engine, failure.user
         if at >= self._deadline:
-            for unban in engine.expire(at):
-                self.jails[unban.jail].unban(unban)
-            self._deadline = engine.ledger.deadline() or inf
-        number = failure.number
+            self._expire(at)
+        number, _, address, user, rule, *_ = failure
+        case = self._cases.known.get((source, rule, address))
+        if case is None:
+            case = self._cases.new(source, rule, address)
         if number != self._number or log is not self._log:
             self._number, self._log, self._counted = number, log, False
-            self._seen.add(failure.address)
-        unknown = user is not None and user.strip().lower() not in self._accounts
-        for strict, tally in self._listeners.get((source, failure.rule)) or self._listening(
-            source, failure.rule
-        ):
-            if unknown or not strict:
-                if not self._counted:
-                    self._counted = True
-                    self.matched_lines += 1
-                tally.failure(failure)
-                if self._matched is not None:
+            for cell in case.seen:
+                cell[0] += 1
+        of = case.rule
+        case.lines += 1
+        unknown = False
+        if user is not None:
+            users = of.users
+            users[user] = users.get(user, 0) + 1
+            unknown = not self._accounts or self._unknown(user)
+            case.unknown += unknown
+        if not self._counted and (of.lenient or (unknown and of.listening)):
+            self._counted = True
+            self.matched_lines += 1
+        if self._matched is not None:
+            for strict, tally in of.listening:
+                if unknown or not strict:
                     self._matched(log, tally.name, failure)
-        if decisions := engine.observe(source, failure, at, at):
-            self._decided(decisions, number, log, unknown)
+        if case.deaf != self._round:
+            if decisions := self._engine.observe(source, failure, at, at):
+                self._decided(decisions, number, log, unknown)
+            elif self._engine.deaf(source, rule, address):
+                case.deaf = self._round
+
+    def _unknown(self, user: str) -> bool:
+        return user.strip().lower() not in self._accounts
+
+    def _expire(self, at: float) -> None:
+        for unban in self._engine.expire(at):
+            self._unbanned(unban)
+        self._deadline = self._engine.ledger.deadline() or inf
+
+    def _unbanned(self, unban: Unban) -> None:
+        self._round += 1
+        self.jails[unban.jail].unban(unban)
 
     def _decided(
         self, decisions: list[Decision], number: int, log: str, unknown: bool = False
@@ -181,7 +204,7 @@ class Replay:
                 case Ban():
                     self._banned(decision, number, log)
                 case Unban():
-                    self.jails[decision.jail].unban(decision)
+                    self._unbanned(decision)
                 case Question():
                     answer = self._engine.answer(decision, not unknown, decision.at)
                     if answer is not None:
@@ -193,15 +216,10 @@ class Replay:
         self.jails[ban.jail].ban(ban, number, log)
         self._deadline = min(self._deadline, ban.until or inf)
 
-    def _listening(self, source: str, rule: str) -> list[tuple[bool, JailTally]]:
-        """The jails that count what this rule finds in this source; whether they are strict."""
+    def _listening(self, source: str, rule: str) -> Listening:
         of = source, rule.partition("/")[0]
-        found = self._listeners[source, rule] = [
-            (tally.rules.unknown_accounts, tally)
-            for tally in self.jails.values()
-            if (tally.rules.source, tally.rules.filter) == of
-        ]
-        return found
+        jails = (jail for jail in self._engine.jails.values() if jail.of == of)
+        return [(jail.rules.unknown_accounts, self.jails[jail.rules.name]) for jail in jails]
 
     def outages(self) -> list[Opening]:
         """The outages of the login backend, from the first to the last sign of each."""

@@ -22,6 +22,10 @@ class Frequent(dict[str, int]):
 
     dropped = 0
 
+    def add(self, name: str, times: int) -> None:
+        """It came so often again."""
+        self[name] = self.get(name, 0) + times
+
     def trim(self) -> None:
         """Beyond 200,000 names, drops those that came once."""
         if len(self) > _NAMES:
@@ -43,18 +47,17 @@ class Seen:
 
     def __init__(self, prefixes: Iterable[int]) -> None:
         self._prefixes = {*prefixes, 128}
-        self._lines: dict[Subject, int] = {}
+        self._lines: dict[Subject, list[int]] = {}
 
-    def add(self, address: str) -> None:
-        """One more line."""
-        lines = self._lines
-        for prefix in self._prefixes if ":" in address else (32,):
-            subject = subject_of(address, prefix)
-            lines[subject] = lines.get(subject, 0) + 1
+    def cells(self, address: str) -> list[list[int]]:
+        """Where the lines of an address are to be counted: lists with one number each."""
+        prefixes = self._prefixes if ":" in address else (32,)
+        subjects = (subject_of(address, prefix) for prefix in prefixes)
+        return [self._lines.setdefault(subject, [0]) for subject in subjects]
 
     def of(self, subject: Subject) -> int:
         """The lines so far."""
-        return self._lines.get(subject, 0)
+        return self._lines.get(subject, (0,))[0]
 
 
 class JailTally:
@@ -72,13 +75,16 @@ class JailTally:
         # The bans that hold, each with what its subject had shown before.
         self._holding: dict[Subject, tuple[dict[str, Any], int]] = {}
 
-    def failure(self, failure: Failure) -> None:
-        """One more line that this jail counts."""
-        self.matched += 1
-        address, user = failure.address, failure.user
-        self._addresses[address] = self._addresses.get(address, 0) + 1
-        if user is not None:
-            self._users[user] = self._users.get(user, 0) + 1
+    def failed(self, address: str, lines: int) -> None:
+        """So many more lines that this jail counts."""
+        if lines:
+            self.matched += lines
+            self._addresses.add(address, lines)
+
+    def tried(self, users: Iterable[tuple[str, int]]) -> None:
+        """So often were names tried in them."""
+        for user, times in users:
+            self._users.add(user, times)
 
     def trim(self) -> None:
         """Bounds what is remembered."""

@@ -96,7 +96,8 @@ class Engine:
                     continue
             if outage:
                 if suspended is None:
-                    decisions += self._witness(failure.address, at, now)
+                    opening = self.breaker.failure(subject_of(failure.address), at)
+                    decisions += self._undo(opening, now)
                     suspended = self.breaker.suspends(at)
                 if suspended:
                     jail.suspended_total += 1
@@ -108,6 +109,11 @@ class Engine:
                 decisions.append(Question(name, failure.user, failure, at, ticks))
         return decisions
 
+    def deaf(self, source: str, rule: str, address: str) -> bool:
+        """Whether no jail counts what the rule finds of this address, since all keep it out."""
+        holds, listening = self.ledger.holds, self._listening.of(source, rule, address)
+        return all(who is not None and holds(name, who, of) for _, name, who, of, *_ in listening)
+
     def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:
         """Takes note of a good login, or of a server's word that its login backend fails."""
         subject = None if sign.address is None else subject_of(sign.address)
@@ -116,9 +122,6 @@ class Engine:
         if subject is not None:
             self.breaker.success(subject, at)
         return []
-
-    def _witness(self, address: str, at: float, now: float) -> list[Decision]:
-        return self._undo(self.breaker.failure(subject_of(address), at), now)
 
     def _undo(self, opening: Opening | None, now: float) -> list[Decision]:
         """Forgets what an outage made jails count, and whom they banned for it."""
@@ -144,7 +147,7 @@ class Engine:
             return None
         failure, at = question.failure, question.at
         key = jail.rules.source, failure.rule, failure.address
-        for _, name, subject, network, *_ in self._listening.find(*key):
+        for _, name, subject, network, *_ in self._listening.of(*key):
             if name == question.jail and subject is not None:
                 if jail.rules.outage and self.breaker.suspends(at):
                     return None

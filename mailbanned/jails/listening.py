@@ -24,8 +24,12 @@ class Listening:
         self._jails = jails
         self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
 
-    def find(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
+    def of(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
         """The jails that count what this rule finds in this source, as they hear of the address."""
+        return self.known.get((source, rule, address)) or self.find(source, rule, address)
+
+    def find(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
+        """As `of`, for what is not known."""
         if (source, rule) not in self._concerned:
             of = source, rule.partition("/")[0]
             jails = (jail for jail in self._jails.values() if jail.of == of)

@@ -67,6 +67,13 @@ def write_log(path: Path, lines: int, attacks: float) -> None:
             log.write(f"{stamp} mx {text}\n")
 
 
+def _cut(path: Path, lines: int) -> None:
+    """Leaves the first lines of the log: as dense in time, but fail2ban takes a minute less."""
+    with path.open("rb") as log:
+        start = [next(log) for _ in range(lines)]
+    path.write_bytes(b"".join(start))
+
+
 def run() -> list[Row]:
     """Lines a second at 5 % and at 90 % attack lines, beside fail2ban; the price of more jails."""
     rows = []
@@ -76,7 +83,7 @@ def run() -> list[Row]:
         for attacks, aim, times in ((0.05, 1_000_000, 30), (0.9, 150_000, 8)):
             write_log(path, _LINES, attacks)
             rows += _compare(path, attacks, aim)
-            write_log(path, _PEER_LINES, attacks)
+            _cut(path, _PEER_LINES)
             rows.append(_beside_fail2ban(path, folder, attacks, times))
         write_log(path, _LINES, 0.0)
         rows.append(_doubled(path, folder))
