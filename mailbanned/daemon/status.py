@@ -69,7 +69,7 @@ def document(parts: Parts, now: float, started: float, jail: str | None = None) 
         "sources": [
             _source(source, parts.core.filters.get(name)) for name, source in parts.sources.items()
         ],
-        "jails": [one for one in _jails(parts, now) if jail in (None, one["name"])],
+        "jails": list(_jails(parts, now, jail)),
         "breaker": _breaker(parts, now),
         "reaction_ms": parts.core.reaction.summary(),
         "store": {"path": str(parts.config.file.store.path), "error": parts.saver.error},
@@ -166,13 +166,15 @@ def _tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _jails(parts: Parts, now: float) -> Iterable[dict[str, Any]]:
-    """The configured jails in their order, then others that still hold bans."""
+def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any]]:
+    """The configured jails in their order, then others that still hold bans; or one of them."""
     bans: dict[str, list[Ban]] = {}
     for ban in parts.core.engine.ledger:
         bans.setdefault(ban.jail, []).append(ban)
     tables = parts.config.file.jails
     for name in [*tables, *(name for name in bans if name not in tables)]:
+        if only not in (None, name):
+            continue
         jail = parts.core.engine.jails.get(name)
         mine = sorted(bans.get(name, ()), key=lambda ban: ban.since)
         before = parts.banned_before.get(name, 0)

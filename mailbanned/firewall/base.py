@@ -60,10 +60,12 @@ class Firewall(Protocol):
     and `listed` may run at the same time; the caller never runs two of them for one subject.
 
     slots: so many changes at the same time do it good; more would only wait in front of a new ban.
+    old_slots: so many of them may restore bans or remove them; a new ban waits for these at most.
     """
 
     name: str
     slots: int
+    old_slots: int
 
     @property
     def zone(self) -> str:

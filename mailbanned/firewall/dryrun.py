@@ -17,7 +17,7 @@ class DryRun:
 
     name = "dry-run"
     zone = ""
-    slots = 4
+    slots = old_slots = 4
 
     def __init__(self) -> None:
         self._banned: set[Subject] = set()

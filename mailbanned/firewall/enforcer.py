@@ -55,7 +55,7 @@ class Enforcer:
         self._tell = in_force
         self._until = until
         self._audit = audit
-        self._plan = Plan(firewall.slots)
+        self._plan = Plan(firewall.slots, firewall.old_slots)
         self._state: Literal["up", "down", "connecting"] = "connecting"
         self._detail = ""
         self._said = ""  # the reason of the present outage that is in the log already

@@ -59,6 +59,7 @@ class Firewalld:
 
     name = "firewalld"
     slots = 4  # more win nothing, since firewalld takes them one by one
+    old_slots = 1
 
     def __init__(
         self,

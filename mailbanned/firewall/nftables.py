@@ -45,6 +45,7 @@ class Nftables:
     name = "nftables"
     zone = ""
     slots = 512  # a batch of so many takes twice as long as one ban alone
+    old_slots = 384
 
     def __init__(
         self,

@@ -51,13 +51,13 @@ class Comparison:
 class Plan:
     """The bookkeeping of one enforcer.
 
-    slots: jobs at the same time; a quarter of them is kept free for new bans.
+    slots: jobs at the same time. bulk_slots: so many of them may restore or remove.
     """
 
-    def __init__(self, slots: int = 4) -> None:
+    def __init__(self, slots: int, bulk_slots: int) -> None:
         self.epoch = 0
         self._slots = slots
-        self._bulk_slots = slots * 3 // 4
+        self._bulk_slots = bulk_slots
         self._wanted: dict[Subject, None] = {}  # in the order of the bans
         self._held: set[Subject] = set()  # in force for certain, in this epoch
         self._ending: set[Subject] = set()  # held, but to be put once more before it is forgotten

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from tests.bench import catchup, idle, nftables, reaction, replay, wakeup
+from tests.bench import catchup, idle, million, nftables, reaction, replay, standing, wakeup
 from tests.bench.table import show
 from tests.real.lab import missing
 
@@ -14,9 +14,11 @@ _ALL = {
     "replay": ("Old logs through the jails", replay.run, False),
     "catchup": ("After a long absence", catchup.run, False),
     "wakeup": ("From the log line to the filters", wakeup.run, False),
+    "million": ("A million attackers", million.run, False),
     "idle": ("At rest", idle.run, True),
     "nftables": ("A table of our own in nftables", nftables.run, True),
     "reaction": ("From the log line to the kernel", reaction.run, True),
+    "standing": ("Bans that stand in firewalld", standing.run, True),
 }
 
 

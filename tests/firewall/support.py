@@ -61,6 +61,7 @@ class ScriptedFirewall:
     name = "scripted"
     zone = "there"
     slots = 4
+    old_slots = 3
 
     def __init__(self, rules: Iterable[Subject] = ()) -> None:
         self.rules = set(rules)

@@ -73,8 +73,8 @@ async def test_what_ends_and_is_not_wanted_is_lifted(firewall: ScriptedFirewall)
 
 
 async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: ScriptedFirewall) -> None:
-    """A quarter of the slots is kept free for new bans."""
-    firewall.slots = 40
+    """The slots that old bans may not have are kept free for new ones."""
+    firewall.slots, firewall.old_slots = 40, 30
     firewall.hold()
     old, new = subjects(60, net=1), subjects(20, net=2)
     enforcer = make(firewall, dict.fromkeys([*old, *new]))

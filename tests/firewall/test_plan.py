@@ -11,7 +11,7 @@ from tests.firewall.support import subjects
 def test_new_bans_go_first_and_the_newest_are_restored_first() -> None:
     """A new ban overtakes restored ones, which come newest first, before removals."""
     old, leftover, new = subjects(3, net=1), subjects(1, net=2), subjects(2, net=3)
-    plan = Plan()
+    plan = Plan(4, 3)
     plan.restore(old)
     plan.begin_listing()
     plan.compare(Listed(set(leftover)))
@@ -29,7 +29,7 @@ def test_new_bans_go_first_and_the_newest_are_restored_first() -> None:
 def test_a_refused_ban_is_neither_in_force_nor_pending_nor_tried_again() -> None:
     """Until somebody wants it once more, a refused ban is left alone."""
     [subject] = subjects(1)
-    plan = Plan()
+    plan = Plan(4, 3)
     plan.want(subject)
     for _ in range(2):
         job = plan.next()
@@ -44,7 +44,7 @@ def test_a_refused_ban_is_neither_in_force_nor_pending_nor_tried_again() -> None
 def test_a_rule_that_is_only_partly_there_is_put_again_or_taken_away() -> None:
     """A partial rule never counts as a ban in force."""
     wanted, unwanted = subjects(2)
-    plan = Plan()
+    plan = Plan(4, 3)
     plan.restore([wanted])
     plan.begin_listing()
     comparison = plan.compare(Listed(set(), {wanted, unwanted}))
@@ -61,7 +61,7 @@ def _start(plan: Plan) -> Job:
 
 def _holding(subject: Subject) -> Plan:
     """A plan that knows one ban to be in force."""
-    plan = Plan()
+    plan = Plan(4, 3)
     plan.want(subject)
     plan.done(_start(plan))
     assert plan.holds(subject)
@@ -90,7 +90,7 @@ def test_a_listing_older_than_a_new_ban_does_not_take_it_for_vanished() -> None:
     """A ban put while the rules were being listed is in force although it is not listed."""
     [subject] = subjects(1)
     for asked_before_start in (True, False):
-        plan = Plan()
+        plan = Plan(4, 3)
         if asked_before_start:
             plan.begin_listing()
         plan.want(subject)
@@ -118,7 +118,7 @@ def test_a_removal_that_fails_late_is_tried_again_at_once() -> None:
 def test_a_ban_put_before_a_loss_is_not_in_force_although_it_succeeded() -> None:
     """A success of an earlier epoch counts for nothing, and the ban is put once more."""
     [subject] = subjects(1)
-    plan = Plan()
+    plan = Plan(4, 3)
     plan.want(subject)
     job = _start(plan)
     plan.new_epoch()

@@ -26,7 +26,7 @@ class PlanMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plan = Plan(SLOTS)
+        self.plan = Plan(SLOTS, SLOTS * 3 // 4)
         self.wanted: set[Subject] = set()
         self.actual = set(SUBJECTS[:2])  # leftovers of an earlier run
         self.ending: set[Subject] = set()  # there, but not for long
