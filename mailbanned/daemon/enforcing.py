@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
@@ -49,6 +50,12 @@ class Enforcing:
         self._tasks = tasks
         self._enforcer.restore(self._core.engine.ledger.subjects())
         self._running = tasks.create_task(self._enforcer.run())
+
+    async def settled(self, seconds: float) -> None:
+        """Waits until all bans are in force, or cannot be for now; no longer than so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._enforcer.settled.wait()
 
     async def exchange(self, table: FirewallTable) -> None:
         """From now on the firewall of another [firewall] table.

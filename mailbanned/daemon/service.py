@@ -33,6 +33,8 @@ from mailbanned.store import SQLiteStore, Store, StoreError
 log = get_logger("daemon")
 
 _OWN_ADDRESSES_EVERY = 60.0
+# So long a start waits for the bans of earlier runs to be in force.
+_SETTLED_WITHIN_S = 10.0
 
 
 class StartError(Exception):
@@ -113,6 +115,8 @@ class Daemon:
                 self.enforcing.start(tasks)
                 await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
+                # What is ordered after us (mail servers, say) finds the banned kept out.
+                await self.enforcing.settled(_SETTLED_WITHIN_S)
                 notify("READY=1", f"STATUS={self._summary()}")
                 log.info(
                     "mailbanned is at work",

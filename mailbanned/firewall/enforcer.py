@@ -36,6 +36,7 @@ class Enforcer:
     until: when the last ban of a subject ends (seconds since the epoch); None is never.
     audit: seconds between two comparisons when nothing happens.
     pauses: the first and the longest pause between attempts while it is down, in seconds.
+    settled: set once all that is wanted is in force, or the firewall has turned out to be down.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Enforcer:
         self._pause = self._first_pause
         self._wake = asyncio.Event()
         self._untold: set[Subject] = set()
+        self.settled = asyncio.Event()
         self._to_cut: set[Subject] = set()
         self._cut_due = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -93,13 +95,9 @@ class Enforcer:
 
     def state(self) -> FirewallState:
         """How it stands now."""
+        here, plan = self._firewall, self._plan
         return FirewallState(
-            backend=self._firewall.name,
-            state=self._state,
-            zone=self._firewall.zone,
-            detail=self._detail,
-            bans_in_force=self._plan.in_force(),
-            pending=self._plan.pending(),
+            here.name, self._state, here.zone, self._detail, plan.in_force(), plan.pending()
         )
 
     async def run(self) -> None:
@@ -187,6 +185,7 @@ class Enforcer:
             _log.warning("Putting bans again: they vanished from the firewall", **counts)
         self._state, self._detail, self._said, self._loss = "up", "", "", ""
         if not comparison.missing:
+            self.settled.set()
             self._pause = self._first_pause
         for subject in comparison.found:
             self._holds(subject)
@@ -195,6 +194,7 @@ class Enforcer:
     def _fall(self, reason: str) -> None:
         """The firewall is down: nothing is known to hold, and everything waits."""
         self._state, self._detail = "down", reason
+        self.settled.set()
         self._plan.new_epoch()
         if reason != self._said:
             self._said = reason
@@ -234,6 +234,8 @@ class Enforcer:
         if subject in self._untold:
             self._untold.discard(subject)
             self._tell(subject, self._clock.ticks())
+            if not self._untold:
+                self.settled.set()
         if self._cut is not None:
             self._to_cut.add(subject)
             self._cut_due.set()

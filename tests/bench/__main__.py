@@ -1,16 +1,32 @@
-"""`python -m tests.bench [NAME...]`: all benchmarks, or those named."""
+"""`python -m tests.bench [--save] [NAME...]`: all benchmarks, or those named.
+
+--save also writes docs/benchmarks/results.md and .json.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+from collections.abc import Callable, Sequence
 
-from tests.bench import catchup, idle, million, nftables, reaction, replay, standing, wakeup
-from tests.bench.table import show
+from tests.bench import (
+    catchup,
+    idle,
+    million,
+    nftables,
+    peers,
+    reaction,
+    replay,
+    standing,
+    wakeup,
+)
+from tests.bench.report import save
+from tests.bench.table import Matrix, Row, show
 from tests.real.lab import missing
 
-_ALL = {
+_ALL: dict[str, tuple[str, Callable[[], Sequence[Row | Matrix]], bool]] = {
+    "peers": ("Beside fail2ban and sshguard", peers.run, True),
     "replay": ("Old logs through the jails", replay.run, False),
     "catchup": ("After a long absence", catchup.run, False),
     "wakeup": ("From the log line to the filters", wakeup.run, False),
@@ -22,18 +38,23 @@ _ALL = {
 }
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    names = [one for one in arguments if one != "--save"]
     unknown = [name for name in names if name not in _ALL]
     if unknown:
         print(f"there is no benchmark {unknown[0]!r}; known are {', '.join(_ALL)}", file=sys.stderr)
         return 2
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    results = {}
     for name in names or _ALL:
         title, run, needs_lab = _ALL[name]
         if needs_lab and missing():
             print(f"\n{title}: left out, {missing()}")
             continue
-        show(title, run())
+        results[title] = run()
+        show(title, results[title])
+    if "--save" in arguments:
+        save(results)
     return 0
 
 

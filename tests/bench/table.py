@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,15 +17,34 @@ class Row:
     note: str = ""
 
 
-def show(title: str, rows: Iterable[Row]) -> None:
-    """Prints the rows of one benchmark as a table."""
-    rows = list(rows)
-    width = max(len(row.what) for row in rows)
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Several figures for each of several programs."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def show(title: str, found: Iterable[Row | Matrix]) -> None:
+    """Prints the figures of one benchmark."""
     print(f"\n{title}")
+    rows = [one for one in found if isinstance(one, Row)]
+    width = max((len(row.what) for row in rows), default=0)
     for row in rows:
         aim = f"  (aim {row.aim})" if row.aim else ""
         note = f"  {row.note}" if row.note else ""
         print(f"  {row.what:<{width}}  {row.value:>14}{aim}{note}", flush=True)
+    for one in found:
+        if isinstance(one, Matrix):
+            _show_matrix(one)
+
+
+def _show_matrix(matrix: Matrix) -> None:
+    lines = [matrix.head, *matrix.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        print("  " + "  ".join(cells).rstrip(), flush=True)
 
 
 def share(values: list[float], part: float) -> float:
@@ -39,4 +58,4 @@ def spread(values: list[float], unit: str, digits: int = 2) -> str:
     return f"{min(values):.{digits}f} to {max(values):.{digits}f} {unit} in {len(values)} runs"
 
 
-__all__ = ["Row", "median", "share", "show", "spread"]
+__all__ = ["Matrix", "Row", "median", "share", "show", "spread"]

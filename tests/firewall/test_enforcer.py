@@ -53,6 +53,29 @@ async def bench() -> Bench:
     return Bench()
 
 
+async def test_settled_once_the_old_bans_are_in_force() -> None:
+    """Whoever waits for it finds them there, those that were there already included."""
+    held, *lost = subjects(3)
+    bench = Bench(held)
+    bench.firewall.hold()
+    bench.enforcer.restore([held, *lost])
+    async with running(bench.enforcer):
+        await eventually(lambda: bench.firewall.in_flight == 2, "they are being put")
+        assert not bench.enforcer.settled.is_set()
+        bench.firewall.flow()
+        await bench.enforcer.settled.wait()
+        assert bench.firewall.rules == {held, *lost}
+
+
+@pytest.mark.parametrize("down", ["", "there is none"])
+async def test_settled_with_nothing_to_wait_for(bench: Bench, down: str) -> None:
+    """Without old bans, and without a firewall, nobody is kept waiting."""
+    bench.firewall.down = down
+    bench.enforcer.restore(subjects(3) if down else [])
+    async with running(bench.enforcer):
+        await bench.enforcer.settled.wait()
+
+
 async def test_a_ban_is_put_and_told_with_the_time_it_came_into_force(bench: Bench) -> None:
     """`in_force` is called once, with the clock as it was when the firewall had confirmed."""
     [subject] = subjects(1)

@@ -1,0 +1,175 @@
+"""Judges from the attacker's side: when did the host stop to answer him?
+
+A probe knocks at a port of the host, from each of its addresses in turn, every few milliseconds.
+How long after the deciding answer the first knock stayed unanswered is a reaction time; it is as
+exact as the pause between two knocks. It includes what the servers and their logs need.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import select
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Self
+
+from tests.host.boot import HOST4, HOST6, Host
+from tests.host.mailhost import ECHO
+
+LIMIT_S = 10.0  # no host may take longer, however slow it is; the summary says what is usual
+_PAUSE_S = 0.002  # between two knocks
+_SILENT_S = 0.3  # a knock that is not answered by then will not be
+_CLONE_NEWNET = 0x40000000
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+
+_reactions: dict[str, list[float]] = defaultdict(list)
+
+
+class Probe:
+    """with Probe(host, addresses) as probe: ...; probe.closed(address)"""
+
+    def __init__(self, host: Host, addresses: Iterable[str]) -> None:
+        self._host = host
+        # When the newest knock was sent that was answered, and the first one after it.
+        self._answered: dict[str, float] = dict.fromkeys(addresses, 0.0)
+        self._silent: dict[str, float] = {}
+        self._waiting: dict[int, tuple[socket.socket, str, float]] = {}
+        self._stopped = threading.Event()
+        self._poll = select.epoll()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._listener = self._host.namespace.socket(socket.AF_INET6)
+        self._listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("", ECHO))
+        self._listener.listen(4096)
+        self._listener.setblocking(False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        for waiting in self._waiting.values():
+            waiting[0].close()
+        self._listener.close()
+        self._poll.close()
+
+    def answers(self, address: str) -> bool:
+        """Whether a knock from that address, sent after this call, is answered."""
+        now = time.monotonic()
+        deadline = now + LIMIT_S
+        while time.monotonic() < deadline:
+            if self._answered[address] > now:
+                return True
+            if now < self._silent.get(address, now) < time.monotonic() - _SILENT_S:
+                return False
+            time.sleep(_PAUSE_S)
+        return False
+
+    def last_answer(self, address: str) -> float:
+        """When the newest knock from that address was sent that was answered; 0.0 if none was."""
+        return self._answered[address]
+
+    def closed(self, address: str) -> float:
+        """Waits until the host has stopped to answer an address; when that was.
+
+        Raises AssertionError if it goes on answering.
+        """
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline + _SILENT_S:
+            if (since := self._silent.get(address)) and time.monotonic() - since > _SILENT_S:
+                return since
+            time.sleep(_PAUSE_S)
+        raise AssertionError(f"the host still answers {address} after {LIMIT_S:g} s")
+
+    def _run(self) -> None:
+        """Knocks from one address after the other, until it is told to stop."""
+        _enter(self._host.internet.name)
+        self._poll.register(self._listener, select.EPOLLIN)
+        due = time.monotonic()
+        while not self._stopped.is_set():
+            for address in self._answered:
+                self._knock(address)
+                due += _PAUSE_S
+                while (left := due - time.monotonic()) > 0:
+                    for number, _ in self._poll.poll(left):
+                        self._hear(number)
+                due = max(due, time.monotonic() - _PAUSE_S)
+            self._give_up()
+
+    def _knock(self, address: str) -> None:
+        family, door = (socket.AF_INET6, HOST6) if ":" in address else (socket.AF_INET, HOST4)
+        knock = socket.socket(family, socket.SOCK_STREAM)
+        knock.setblocking(False)
+        knock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        knock.bind((address, 0))
+        sent = time.monotonic()
+        if knock.connect_ex((door, ECHO)) not in (0, errno.EINPROGRESS):
+            knock.close()
+            return
+        self._waiting[knock.fileno()] = knock, address, sent
+        if sent > self._answered[address]:
+            self._silent.setdefault(address, sent)
+        self._poll.register(knock, select.EPOLLOUT)
+
+    def _hear(self, number: int) -> None:
+        if number == self._listener.fileno():
+            with suppress(OSError):  # it may have been given up meanwhile
+                self._listener.accept()[0].close()
+            return
+        knock, address, sent = self._waiting.pop(number)
+        self._poll.unregister(number)  # closing is not enough while a child of ours has it, too
+        if knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+            self._answered[address] = max(sent, self._answered[address])
+            if sent >= self._silent.get(address, sent):
+                self._silent.pop(address, None)
+        knock.close()
+
+    def _give_up(self) -> None:
+        """Forgets the knocks that nobody will answer, before the kernel knocks once more."""
+        old = time.monotonic() - 2 * _SILENT_S
+        for number, (knock, _, sent) in list(self._waiting.items()):
+            if sent > old:
+                return
+            del self._waiting[number]
+            self._poll.unregister(number)
+            knock.close()
+
+
+def judge(scenario: str, decided: Mapping[str, float], probe: Probe) -> None:
+    """Every address must be shut out after the moment that decided; notes how fast it was."""
+    for address, at in decided.items():
+        took = probe.closed(address) - at
+        _reactions[scenario].append(took)
+        assert took < LIMIT_S, f"{scenario}: {address} was answered for {took:.1f} s"
+
+
+def summary() -> list[str]:
+    """How fast the host was, one line for each scenario and one for all."""
+    rows = {**_reactions, "all": [took for all_of in _reactions.values() for took in all_of]}
+    head = f"{'scenario':40} {'n':>4} {'median':>8} {'p95':>8} {'worst':>8} {'<100 ms':>8}"
+    return [head, *(_row(name, times) for name, times in rows.items() if times)]
+
+
+def _row(name: str, times: list[float]) -> str:
+    p95 = quantiles(times, n=20, method="inclusive")[-1] if len(times) > 1 else times[0]
+    figures = " ".join(f"{1000 * one:5.0f} ms" for one in (median(times), p95, max(times)))
+    soon = sum(took < 0.1 for took in times) / len(times)
+    return f"{name:40} {len(times):4} {figures} {soon:8.0%}"
+
+
+def _enter(namespace: str) -> None:
+    """Takes this thread into a network namespace, for good."""
+    with Path("/run/netns", namespace).open() as handle:
+        if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
