@@ -29,7 +29,8 @@ class Block:
 
     data: complete lines, each ending in LF (never a part of a line).
     arrived: when the bytes were read (epoch); a live line counts at this time.
-    ticks: the same moment on the monotonic clock, for reaction times.
+    ticks: the same moment on the monotonic clock, for reaction times; from the journal, when it
+        got the first of the lines.
     live: False while a source catches up with what was written before the daemon followed it;
         such lines count at their own time stamp.
     marks: where reading resumes after these lines, one opaque text for each file (or journal) of

@@ -21,6 +21,8 @@ from mailbanned.sources.records import entry_name
 from mailbanned.sources.shares import Batch, Share
 from mailbanned.sources.silence import SILENT_S, Silence
 
+# What a record takes from journald to here at most, if the clock is right.
+_LONGEST_WAY_S = 2.0
 #: How long after old lines the source still counts as catching up. Seconds.
 _SETTLE_S = 1.0
 _MARK = "journal "
@@ -77,6 +79,7 @@ class JournalSource:
 
     async def _take(self, batch: Batch, emit: Emit) -> None:
         marks = {_MARK + entry: place.text for entry, place in batch.places.items()}
+        ticks = batch.ticks
         if batch.span is not None:
             # Once live it stays so, whatever somebody does to the clock.
             self._live = self._live or batch.span[0] >= self._live_since
@@ -84,7 +87,9 @@ class JournalSource:
             self._lines += batch.data.count(b"\n")
             self._last_line_at = batch.arrived
             self._silence.heard(batch.span[1], batch.ticks)
-        await emit(Block(self.name, batch.data, batch.arrived, batch.ticks, self._live, marks))
+            # What the journal took counts as reaction time; a clock that was set does not.
+            ticks -= min(max(0.0, batch.arrived - batch.span[0]), _LONGEST_WAY_S)
+        await emit(Block(self.name, batch.data, batch.arrived, ticks, self._live, marks))
         self._held = False
 
     def state(self) -> SourceState:

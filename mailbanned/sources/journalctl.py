@@ -17,11 +17,13 @@ import contextlib
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import NamedTuple
 
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.sources.lines import cut
+from mailbanned.sources.nudge import Nudge
 from mailbanned.sources.places import Place
 from mailbanned.sources.records import Record, fields, matches, parse
 from mailbanned.sources.shares import Share
@@ -32,6 +34,7 @@ _CHUNK_BYTES = 64 * 1024
 _MAX_RECORD = 1024 * 1024
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 10.0
 _END_S = 2.0
+_ROOT = Path("/")
 _ASK_S = 30.0
 
 
@@ -43,15 +46,19 @@ class Outage(NamedTuple):
 
 
 class Journalctl:
-    """The one reader of the journal, at work while `run` runs. command: how it is called.
+    """The one reader of the journal, at work while `run` runs.
 
+    command: how it is called. root: the file system in which it runs, None if that cannot be seen.
     outage: what is wrong, None while journalctl runs.
     """
 
-    def __init__(self, clock: Clock, command: Sequence[str] = ("journalctl",)) -> None:
+    def __init__(
+        self, clock: Clock, command: Sequence[str] = ("journalctl",), root: Path | None = _ROOT
+    ) -> None:
         self.outage: Outage | None = None
         self._clock = clock
         self._command = tuple(command)
+        self._root = root
         self._shares: list[Share] = []
         self._changed = asyncio.Event()
         self._moved = False
@@ -119,23 +126,31 @@ class Journalctl:
     async def _one_run(self) -> str:
         """Runs one journalctl to its end and returns why it ended."""
         shares = tuple(self._shares)
-        arguments = _arguments(shares)
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *self._command, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-            )
-        except OSError as error:
-            return f"{self._command[0]} cannot be started ({error.strerror or error})"
-        self.outage = None
-        try:
-            assert child.stdout is not None
-            assert child.stderr is not None
-            async with asyncio.TaskGroup() as tasks:
-                last_words = tasks.create_task(_last_line(child.stderr))
-                await self._read(child.stdout, shares)
-            return f"{self._command[0]} ended with {await child.wait()} ({last_words.result()})"
-        finally:
-            await _end(child)
+        with Nudge(self._root) as nudge:
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *self._command, *nudge.options, *_arguments(shares),
+                    stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+                )  # fmt: skip
+            except OSError as error:
+                return f"{self._command[0]} cannot be started ({error.strerror or error})"
+            self.outage = None
+            try:
+                said = await self._hear(child, shares, nudge)
+                return f"{self._command[0]} ended with {await child.wait()} ({said})"
+            finally:
+                await _end(child)
+
+    async def _hear(self, child: Process, shares: Sequence[Share], nudge: Nudge) -> str:
+        """Reads what a journalctl says, to its end; returns the last line of its complaints."""
+        assert child.stdout is not None
+        assert child.stderr is not None
+        async with asyncio.TaskGroup() as tasks:
+            last_words = tasks.create_task(_last_line(child.stderr))
+            waking = tasks.create_task(nudge.run())
+            await self._read(child.stdout, shares)
+            waking.cancel()
+        return last_words.result()
 
     async def _read(self, stdout: asyncio.StreamReader, shares: Sequence[Share]) -> None:
         """Hands records over as they come, until there are no more."""

@@ -51,7 +51,7 @@ def run() -> list[Matrix]:
     curves = [Curve(name, one.wave) for name, one in courses.items()]
     wave_plot([*curves, Curve("bare D-Bus calls", bare)], _WAVE)
     ours = next(iter(courses.values()))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             f"{median(one.singles) * 1000:.0f} ms",

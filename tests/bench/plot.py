@@ -73,7 +73,7 @@ def _axes(addresses: int) -> list[str]:
         x, low = _x(seconds), _y(0, addresses)
         parts.append(f'<line x1="{x}" y1="{_TOP}" x2="{x}" y2="{low}" {grey}/>')
         parts.append(f'<text x="{x}" y="{low + 18}" text-anchor="middle">{label}</text>')
-    for share in range(0, 5):
+    for share in range(5):
         count = addresses * share // 4
         y = _y(count, addresses)
         parts.append(f'<line x1="{left}" y1="{y}" x2="{right}" y2="{y}" {grey}/>')

@@ -39,11 +39,12 @@ class Journald:
         assert self._namespace.stdout is not None
         assert self._namespace.stdout.readline() == b"ready\n"
         self.inside = ("nsenter", f"--mount=/proc/{self._namespace.pid}/ns/mnt")
+        self.root = Path(f"/proc/{self._namespace.pid}/root")
         self.journalctl = (*self.inside, "journalctl")
         self._start()
 
     def _start(self) -> None:
-        socket = Path(f"/proc/{self._namespace.pid}/root/run/systemd/journal/dev-log")
+        socket = self.root / "run/systemd/journal/dev-log"
         socket.unlink(missing_ok=True)
         self._process = subprocess.Popen([*self.inside, _JOURNALD])
         give_up = time.monotonic() + 10

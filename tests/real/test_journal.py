@@ -35,7 +35,7 @@ class Host:
 
     def __init__(self, journald: Journald) -> None:
         self.journald = journald
-        self.sources = Sources(journald.journalctl)
+        self.sources = Sources(journald.journalctl, root=journald.root)
         self.sources.since = 0.0
         self.wanted: dict[str, list[str]] = {"sshd": [], "dovecot": []}
 

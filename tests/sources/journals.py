@@ -24,17 +24,19 @@ class Sources:
     """Journal sources, each in a task of its own, over one Journalctl.
 
     blocks: what was emitted, by source. gates: by source; while cleared, it is held up at its
-    next block. sources: those at work. silent_s: as JournalSource has it.
+    next block. sources: those at work. silent_s: as JournalSource has it. root: as Journalctl.
     """
 
-    def __init__(self, command: Sequence[str], clock: Clock | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], clock: Clock | None = None, root: Path | None = None
+    ) -> None:
         self.blocks: dict[str, list[Block]] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.sources: dict[str, JournalSource] = {}
         self.since = 1_700_000_000.9
         self.silent_s = 3600.0
         self._clock = clock or SystemClock()
-        self._journalctl = Journalctl(self._clock, command)
+        self._journalctl = Journalctl(self._clock, command, root)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, *entries: str, marks: Marks | None = None) -> JournalSource:

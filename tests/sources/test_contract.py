@@ -95,7 +95,7 @@ class JournalLog:
         self._away.rename(self._program)
 
     def source(self, marks: Mapping[str, str]) -> JournalSource:
-        self._journalctl = Journalctl(SystemClock(), (str(self._program),))
+        self._journalctl = Journalctl(SystemClock(), (str(self._program),), None)
         return JournalSource(
             "mail",
             ["sshd"],

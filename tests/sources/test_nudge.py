@@ -1,0 +1,132 @@
+"""The nudge: the bell rings when a journal file has grown, and links lead to where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mailbanned.sources.nudge import Nudge
+from tests.sources.rig import until
+
+MACHINE = "0123456789abcdef0123456789abcdee"
+
+
+class Journal:
+    """A file system with journal files that have nothing but the counts in their header."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "etc").mkdir()
+        (root / "etc/machine-id").write_text(f"{MACHINE}\n")
+
+    def write(self, place: str, records: int) -> None:
+        """The file in this place holds so many records."""
+        folder = self.root / place / MACHINE
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "system.journal").open("r+b" if self.file(place).exists() else "wb") as file:
+            file.seek(152)
+            file.write(struct.pack("<QQ", records, records))
+
+    def file(self, place: str) -> Path:
+        return self.root / place / MACHINE / "system.journal"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path)
+
+
+def folder(nudge: Nudge) -> Path:
+    """The directory that journalctl is told of."""
+    (option,) = nudge.options
+    return Path(option.removeprefix("--directory="))
+
+
+@asynccontextmanager
+async def nudging(journal: Journal) -> AsyncIterator[Path]:
+    """A nudge at work on it; gives its directory, with a bell that has just been taken away."""
+    with Nudge(journal.root) as nudge:
+        task = asyncio.create_task(nudge.run())
+        bell = folder(nudge) / "bell"
+        await until(bell.exists)  # it has looked for the first time
+        bell.unlink()
+        yield bell.parent
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+
+async def rung(where: Path) -> None:
+    """Waits until the bell rings, and takes it away."""
+    await until((where / "bell").exists)
+    (where / "bell").unlink()
+
+
+@pytest.mark.parametrize("place", ["var/log/journal", "run/log/journal"])
+async def test_it_rings_when_there_is_more(journal: Journal, place: str) -> None:
+    """Each time that the file has grown, and not while it is as it was."""
+    journal.write(place, 1)
+    async with nudging(journal) as where:
+        for records in (2, 3):
+            journal.write(place, records)
+            await rung(where)
+        await asyncio.sleep(0.1)  # several looks
+        assert not (where / "bell").exists()
+
+
+async def test_it_follows_a_rotation(journal: Journal) -> None:
+    """A new file under the old name is looked at in its place."""
+    journal.write("var/log/journal", 5)
+    async with nudging(journal) as where:
+        file = journal.file("var/log/journal")
+        file.rename(file.with_name("system@old.journal"))
+        journal.write("var/log/journal", 1)
+        await rung(where)
+        journal.write("var/log/journal", 2)
+        await rung(where)
+
+
+async def test_links_as_journalctl_sees_them(journal: Journal) -> None:
+    """One for each place, under names that journalctl takes for machines."""
+    journal.write("var/log/journal", 1)
+    async with nudging(journal) as where:
+        links = {link.name: str(link.readlink()) for link in where.iterdir()}
+        assert links == {MACHINE: f"/var/log/journal/{MACHINE}"}
+        journal.write("run/log/journal", 1)
+        await rung(where)
+        await until((where / MACHINE[::-1]).is_symlink)
+        assert str((where / MACHINE[::-1]).readlink()) == f"/run/log/journal/{MACHINE}"
+
+
+async def test_a_directory_that_comes_anew_gets_a_new_link(journal: Journal) -> None:
+    """journalctl watches the old one, which is gone, until a link is made."""
+    journal.write("var/log/journal", 1)
+    async with nudging(journal) as where:
+        link = where / MACHINE
+        before = link.lstat().st_mtime_ns
+        directory = journal.file("var/log/journal").parent
+        directory.rename(directory.with_name("gone"))
+        journal.write("var/log/journal", 1)
+        await until(lambda: link.is_symlink() and link.lstat().st_mtime_ns != before)
+
+
+async def test_without_a_journal_there_is_nothing_to_do(journal: Journal) -> None:
+    """journalctl reads what it finds by itself, and nothing is left behind."""
+    for root in (journal.root, journal.root / "nowhere", None):
+        with Nudge(root) as nudge:
+            assert nudge.options == ()
+            await asyncio.wait_for(nudge.run(), 5)
+
+
+def test_it_leaves_nothing_behind(journal: Journal) -> None:
+    """Its directory goes, and what the links lead to stays."""
+    journal.write("var/log/journal", 1)
+    with Nudge(journal.root) as nudge:
+        where = folder(nudge)
+    assert not where.exists()
+    assert journal.file("var/log/journal").exists()
