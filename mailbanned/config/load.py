@@ -18,6 +18,8 @@ from mailbanned.filters import Filter
 from mailbanned.jails import MANUAL, JailRules
 
 Keys = tuple[str, ...]
+# A source has one of these.
+_PLACES = ("path", "journal")
 
 
 def load(path: Path) -> Config:
@@ -60,6 +62,11 @@ def _merge(
     above: Keys = (),
 ) -> None:  # fmt: skip
     """Adds the tables of one file and remembers which file said what."""
+    if len(above) == 2 and above[0] == "sources":
+        # A source that is told to read elsewhere does not read where it did.
+        for key, other in (_PLACES, _PLACES[::-1]):
+            if key in tables and other not in tables:
+                into.pop(other, None)
     for key, value in tables.items():
         keys = (*above, key)
         origins[keys] = file

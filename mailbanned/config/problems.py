@@ -64,6 +64,8 @@ def _problem(model: type[BaseModel], details: Any, file: str) -> Problem:
     what, _, remedy = str(details["msg"]).removeprefix("Value error, ").partition("; ")
     if details["type"] in ("model_type", "dict_type"):
         what, remedy = "is not a table", f"write it as [{key}]"
+    if details["type"] == "too_short" and isinstance(given, list):
+        what, remedy = "is an empty list", "name at least one, or leave the key out"
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) else ""
     return Problem(file, key or "file", f"{what}{shown}", remedy or "correct the value")
 

@@ -186,3 +186,26 @@ def test_a_configuration_is_frozen(folder: Folder) -> None:
     file = folder.load(SMALL).file
     with pytest.raises(ValidationError):
         file.defaults.maxretry = 1
+
+
+def test_a_source_may_be_moved(folder: Folder) -> None:
+    """A later file makes a journal of a log file and back again, without undoing anything."""
+    folder.write("conf.d/10.toml", '[sources.door]\njournal = ["door.service"]\n')
+    source = folder.load(SMALL).file.sources["door"]
+    assert (source.path, source.journal) == (None, ["door.service"])
+    folder.write("conf.d/20.toml", '[sources.door]\npath = "/var/log/other"\n')
+    source = folder.load(SMALL).file.sources["door"]
+    assert (source.path, source.journal) == ("/var/log/other", None)
+
+
+def test_two_places_in_one_file_are_an_error(folder: Folder) -> None:
+    """Only another file may overrule; an empty list names no place."""
+    both = SMALL.replace("[sources.door]", '[sources.door]\njournal = ["door.service"]')
+    (error,) = folder.errors(both)
+    assert "needs either path or journal" in error
+    folder.write("conf.d/10.toml", "[sources.door]\njournal = []\n")
+    (error,) = folder.errors(SMALL)
+    assert error == (
+        "DIR/conf.d/10.toml: sources.door.journal: is an empty list; "
+        "name at least one, or leave the key out"
+    )
