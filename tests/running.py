@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-MAILBANNED = str(Path(sys.executable).with_name("mailbanned"))
+from tests.command import MAILBANNED, Completed, cli
 
 CONFIG = """
 [firewall]
@@ -110,7 +109,7 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(20)
 
-    def cli(self, *arguments: str, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, stdin: str | bytes = "") -> Completed:
         """A `mailbanned` command with the daemon's configuration."""
         return cli("-c", str(self.config), *arguments, stdin=stdin)
 
@@ -172,15 +171,6 @@ class Running:
             lambda: any(f"{marker}/32" in subjects for subjects in self.banned().values()),
             "the marker is banned",
         )
-
-
-def cli(*arguments: str, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:
-    """A `mailbanned` command; output as text."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    result = subprocess.run([MAILBANNED, *arguments], input=data, capture_output=True, timeout=60)
-    return subprocess.CompletedProcess(
-        result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
-    )
 
 
 def stamp(at: float | None = None) -> str:

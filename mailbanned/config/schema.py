@@ -17,7 +17,6 @@ from mailbanned.config.problems import Strict
 from mailbanned.config.units import BanTime, Duration, Name, Networks, zone
 from mailbanned.config.values import account_query
 from mailbanned.control import DEFAULT_SOCKET
-from mailbanned.firewall import BACKENDS
 from mailbanned.model import Network
 
 #: A unit's name, or a match: a field as journald knows them, and the value that it has.
@@ -37,6 +36,8 @@ def _file_path(value: Any) -> Path:
 
 
 def _backend(name: Any) -> str:
+    from mailbanned.firewall import BACKENDS  # brings the libraries of all of them
+
     if not isinstance(name, str) or name not in BACKENDS:
         raise ValueError(f"is no firewall backend; known are {', '.join(BACKENDS)}")
     return name

@@ -14,7 +14,7 @@ from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
 from mailbanned.daemon.why import WIDEST, why
-from mailbanned.jails import MANUAL
+from mailbanned.jails import MANUAL, known
 from mailbanned.model import Network, Subject, fold_network, plain
 from mailbanned.store import StoreError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # So long a ban by hand waits to see itself in force before it reports "pending".
 _CONFIRMED_WITHIN = 3.0
 _REASON = 500
+_LONGEST = 100 * 365 * 86400.0
 _EVERYBODY: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
@@ -70,9 +71,9 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     defaults = daemon.config.file.defaults
     bantime = rules.bantime if rules else defaults.bantime
     if "for" in arguments:
-        bantime = None if arguments["for"] is None else float(arguments["for"])
+        bantime = _duration(arguments["for"])
     prefix = rules.ipv6_prefix if rules else defaults.ipv6_prefix
-    networks = [_network(text, prefix) for text in arguments.get("addresses", ())]
+    networks = _networks(arguments, prefix)
     for network in networks:
         _allowed(daemon, network)
     now = daemon.clock.now()
@@ -94,6 +95,23 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
             for one in bans
         ],
     }
+
+
+def _duration(given: Any) -> float | None:
+    """How long a ban is to last (s); None is for ever."""
+    if given is None:
+        return None
+    # Not a number that compares oddly (NaN), nor an end after which there are no dates.
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= _LONGEST:
+        raise Refused(f"{given!r} is no duration; give more than nothing and at most a century")
+    return float(given)
+
+
+def _networks(arguments: dict[str, Any], ipv6_prefix: int = 128) -> list[Network]:
+    addresses = arguments.get("addresses", [])
+    if not isinstance(addresses, list):
+        raise Refused("addresses is no list; give the addresses and networks as texts in one")
+    return [_network(text, ipv6_prefix) for text in addresses]
 
 
 def _network(text: Any, ipv6_prefix: int = 128) -> Network:
@@ -134,11 +152,8 @@ def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     jail = arguments.get("jail")
     if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
-    if arguments.get("all"):
-        networks = list(_EVERYBODY)
-    else:
-        networks = [_network(text) for text in arguments.get("addresses", ())]
-    lifted = daemon.engine.unban(daemon.engine.known(networks), daemon.clock.now(), jail)
+    networks = list(_EVERYBODY) if arguments.get("all") else _networks(arguments)
+    lifted = daemon.engine.unban(known(daemon.engine, networks), daemon.clock.now(), jail)
     for unban in lifted:
         daemon.core.lifted(unban)
     return {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from mailbanned.clock import Clock
 from mailbanned.jails import Engine, Saved
-from mailbanned.store import State, Store
+from mailbanned.store import Store
 
 
-async def take_up(engine: Engine, store: Store, state: State, clock: Clock) -> None:
-    """Tells the engine what the store has kept. Raises StoreError."""
-    engine.restore(Saved(state.bans), clock.now())
+async def take_up_counts(engine: Engine, store: Store, clock: Clock) -> None:
+    """Tells the engine whose failures the store has kept. Raises StoreError.
+
+    A million of them take half a minute, so the bans are in force before that.
+    """
     async for windows in store.windows():
         engine.restore(Saved(windows=windows), clock.now())
     if any(jail.rules.bantime_factor != 1 for jail in engine.jails.values()):

@@ -22,9 +22,9 @@ from mailbanned.daemon.enforcing import Enforcing
 from mailbanned.daemon.following import Following
 from mailbanned.daemon.notify import notify, reloading, watchdog
 from mailbanned.daemon.own import own_addresses
-from mailbanned.daemon.restoring import take_up
+from mailbanned.daemon.restoring import take_up_counts
 from mailbanned.daemon.saver import Saver
-from mailbanned.jails import Engine
+from mailbanned.jails import Engine, Saved
 from mailbanned.log import get_logger
 from mailbanned.model import Network
 from mailbanned.sources import Watcher
@@ -68,6 +68,7 @@ class Daemon:
         self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
         self._following: Following | None = None
+        self._unreadable: StoreError | None = None
         self._banned_before: dict[str, int] = {}
         self._reloads = asyncio.Lock()
 
@@ -80,11 +81,13 @@ class Daemon:
         control = self.config.file.control
         server = ControlServer(control.socket, commands(self), control.group)
         try:
-            await take_up(self.engine, self.store, state, self.clock)
+            self.engine.restore(Saved(state.bans), self.clock.now())
             self._banned_before = dict(state.banned_total)
             self.saver.marks = dict(state.marks)
             async with server.listening():
                 await self._tree()
+            if self._unreadable is not None:
+                raise self._unreadable
         except (ControlError, StoreError) as error:
             raise StartError(str(error)) from None
         finally:
@@ -103,7 +106,6 @@ class Daemon:
         try:
             _spare_the_collector()
             async with asyncio.TaskGroup() as tasks:
-                self._following = Following(tasks, self.clock, self.watcher, self.core, self.saver)
                 tasks.create_task(self.watcher.run())
                 tasks.create_task(self.core.intake.run())
                 tasks.create_task(self.core.expire())
@@ -113,6 +115,12 @@ class Daemon:
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
                 self.enforcing.start(tasks)
+                try:
+                    await take_up_counts(self.engine, self.store, self.clock)
+                except StoreError as error:
+                    self._unreadable = error
+                    raise _Stop from None
+                self._following = Following(tasks, self.clock, self.watcher, self.core, self.saver)
                 await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
                 # What is ordered after us (mail servers, say) finds the banned kept out.

@@ -7,6 +7,7 @@ from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, Window
 from mailbanned.jails.engine import Engine
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules
+from mailbanned.jails.known import known
 from mailbanned.jails.ledger import Ledger
 from mailbanned.jails.outages import BreakerRules, BreakerState, Opening
 from mailbanned.jails.window import Windows
@@ -26,4 +27,5 @@ __all__ = [
     "Saved",
     "WindowKey",
     "Windows",
+    "known",
 ]

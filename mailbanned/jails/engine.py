@@ -198,15 +198,6 @@ class Engine:
             every.update(dict.fromkeys(jail.ignore.networks))
         return IgnoreList(every).touched_by(network)
 
-    def known(self, networks: Iterable[Network]) -> list[Subject]:
-        """Everybody in these networks who is banned or has failures on record."""
-        known = {}
-        for network in networks:
-            known.update(dict.fromkeys(self.ledger.within(network)))
-            for jail in self.jails.values():
-                known.update(dict.fromkeys(jail.windows.within(network)))
-        return list(known)
-
     def unban(
         self, subjects: Iterable[Subject], now: float, jail: str | None = None
     ) -> list[Unban]:

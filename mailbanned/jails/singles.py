@@ -105,6 +105,9 @@ class Singles:
         found = self._find(subject)
         return found and found[0].times[found[1]]
 
+    def __contains__(self, subject: object) -> bool:
+        return isinstance(subject, str) and self.get(Subject(subject)) is not None
+
     def pop(self, subject: Subject) -> float | None:
         """Takes the time of a subject out; None if there is none."""
         found = self._find(subject)

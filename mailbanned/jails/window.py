@@ -106,6 +106,9 @@ class Windows:
         repeated = sum(1 for times in self._times.values() for at in times if at > oldest)
         return repeated + self._singles.later_than(oldest)
 
+    def __contains__(self, subject: object) -> bool:
+        return subject in self._times or subject in self._singles
+
     def within(self, network: Network) -> Iterator[Subject]:
         """Everybody with a failure on record who shares an address with the network."""
         yield from self._singles.within(network)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from tests.cli.support import Hall
 
 
 @pytest.fixture
-def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hall:
+def hall(tmp_path: Path) -> Iterator[Hall]:
     """A configuration with two small filters and four jails, on a host in UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    return Hall(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        patch.delenv("NO_COLOR", raising=False)
+        yield Hall(tmp_path)
+    time.tzset()  # commands in this process have set the zone

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.running import MAILBANNED, cli
+from tests.command import MAILBANNED, Completed, cli
 
 A, B, C, D = "203.0.113.5", "203.0.113.6", "203.0.113.7", "203.0.113.8"
 
@@ -140,7 +140,7 @@ class Hall:
         """A log of these lines."""
         return self.write(name, "".join(f"{line}\n" for line in lines))
 
-    def run(self, *arguments: object, stdin: str | bytes = "") -> Any:
+    def run(self, *arguments: object, stdin: str | bytes = "") -> Completed:
         """`mailbanned ARGUMENTS` with the folder's configuration."""
         return cli("-c", str(self.config), *map(str, arguments), stdin=stdin)
 
@@ -148,8 +148,7 @@ class Hall:
         """What `mailbanned test ARGUMENTS` prints."""
         result = self.run("test", *arguments, stdin=stdin)
         assert result.returncode == 0, result.stderr
-        out: str = result.stdout
-        return out
+        return result.stdout
 
     def lines(self, *arguments: object) -> list[dict[str, Any]]:
         """What `mailbanned test ARGUMENTS` prints, one document a line."""
@@ -172,7 +171,7 @@ class Hall:
         result = self.run("test", *arguments, stdin=stdin)
         assert (result.returncode, result.stdout) == (status, "")
         (sentence,) = result.stderr.splitlines()
-        return str(sentence).removeprefix("mailbanned: ")
+        return sentence.removeprefix("mailbanned: ")
 
     def terminal(self, *arguments: object, columns: int = 100, **env: str) -> str:
         """What a terminal is sent by `mailbanned ARGUMENTS`, errors included."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import A, Hall, at, refused
-from tests.running import MAILBANNED
+from tests.command import MAILBANNED, program
 
 QUIET = at("06:00:00", "door[1]: somebody passes by")
 
@@ -133,6 +133,6 @@ def test_no_bar_where_none_belongs(hall: Hall, long_log: Path) -> None:
     """Not for short logs, not in pipes, and not in between the lines of --matches."""
     assert "reading" not in hall.terminal("test", "--jail", "door", hall.log(QUIET))
     assert "reading" not in hall.terminal("test", "--jail", "door", "--matches", long_log)
-    result = hall.run("test", "--jail", "door", long_log)
+    result = program("-c", str(hall.config), "test", "--jail", "door", str(long_log))
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout

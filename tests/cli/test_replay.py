@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.running import cli
+from tests.command import cli
 
 A, B = "203.0.113.5", "203.0.113.6"
 SASL = (

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.command import MAILBANNED
 from tests.daemon.attackers import BANNED, LAST, SPARED, Attackers
-from tests.running import MAILBANNED, Running, write_config
+from tests.running import Running, write_config
 
 KILLS = 3
 # The one bans; the other only counts, so that nothing makes it forget.

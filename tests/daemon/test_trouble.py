@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.running import Running, cli, sasl, ssh, write_config
+from tests.command import program
+from tests.running import Running, sasl, ssh, write_config
 
 A, B = "203.0.113.5", "203.0.113.6"
 
@@ -85,7 +89,7 @@ def test_a_name_cannot_forge_lines_in_our_own_log(daemon: Running) -> None:
 def test_a_bad_configuration_ends_the_start_with_78(tmp_path: Path) -> None:
     """All errors are told at once, each with file, key and remedy."""
     path = write_config(tmp_path, more="[jails.x]\nmaxretry = 0\nbantim = 1\n[fire]\n")
-    result = cli("-c", str(path), "run")
+    result = program("-c", str(path), "run")
     assert result.returncode == 78
     for part in ("jails.x.maxretry", "jails.x.bantim", "did you mean 'bantime'", "fire:",
                  "jails.x.source: is missing"):  # fmt: skip
@@ -95,7 +99,7 @@ def test_a_bad_configuration_ends_the_start_with_78(tmp_path: Path) -> None:
 
 def test_no_configuration_at_all_is_a_sentence(tmp_path: Path) -> None:
     """A path that does not exist ends with 78 and says so."""
-    result = cli("-c", str(tmp_path / "none.toml"), "run")
+    result = program("-c", str(tmp_path / "none.toml"), "run")
     assert result.returncode == 78
     assert "none.toml: file: does not exist" in result.stderr
 
@@ -103,7 +107,7 @@ def test_no_configuration_at_all_is_a_sentence(tmp_path: Path) -> None:
 def test_a_socket_that_is_no_socket_is_left_alone(folder: Path) -> None:
     """A file in the place of the control socket is not deleted; the start fails with a sentence."""
     (folder / "control.sock").write_text("precious")
-    result = cli("-c", str(folder / "mailbanned.toml"), "run")
+    result = program("-c", str(folder / "mailbanned.toml"), "run")
     assert result.returncode == 1
     assert "control.sock: cannot listen here" in result.stderr
     assert (folder / "control.sock").read_text() == "precious"
@@ -181,3 +185,17 @@ def _reachable(folder: Path) -> None:
     for parent in folder.parents:
         if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
             parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def test_counts_that_cannot_be_read_end_the_start(tmp_path: Path) -> None:
+    """A state file with damaged counts is refused with its path; nobody starts from nothing."""
+    config = write_config(tmp_path)
+    with Running(tmp_path) as daemon:
+        daemon.following()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as state:
+        damaged = "INSERT INTO windows VALUES ('sshd', '192.0.2.1/32', ?, '[1,')"
+        state.execute(damaged, (time.time(),))
+        state.commit()
+    result = program("-c", str(config), "run")
+    assert result.returncode == 1
+    assert f"{tmp_path}/state.db: cannot be used as state file (" in result.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbanned.jails import MANUAL, Engine, Saved
+from mailbanned.jails import MANUAL, Engine, Saved, known
 from mailbanned.model import Ban, Subject, Unban
 from tests.jails.support import HOUR, ONE, OTHER, bans, fail, net, question, rules, subject
 
@@ -99,7 +99,7 @@ def test_restore_leaves_out_what_has_ended() -> None:
     engine = Engine([rules()])
     engine.restore(saved, now=1400.0 + HOUR)
     assert engine.ledger.subjects() == [subject(OTHER)]
-    assert engine.known([net("0.0.0.0/0")]) == [subject(OTHER), subject()]
+    assert known(engine, [net("0.0.0.0/0")]) == [subject(OTHER), subject()]
     assert engine.jails["sshd"].windows.times(subject()) == (1500.0,)
 
 
@@ -187,8 +187,8 @@ def test_known() -> None:
     engine = Engine([rules("a"), rules("b", maxretry=1)])
     fail(engine, 1.0)
     engine.ban(net(OTHER), 1.0, None)
-    assert sorted(engine.known([net("0.0.0.0/0")])) == [subject(ONE), subject(OTHER)]
-    assert engine.known([net(ONE), net(ONE), net("::/0")]) == [subject(ONE)]
+    assert sorted(known(engine, [net("0.0.0.0/0")])) == [subject(ONE), subject(OTHER)]
+    assert known(engine, [net(ONE), net(ONE), net("::/0")]) == [subject(ONE)]
 
 
 def test_an_open_question_meets_the_new_rules() -> None:

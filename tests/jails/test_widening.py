@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailbanned.jails import Engine, Saved
+from mailbanned.jails import Engine, Saved, known
 from mailbanned.model import Ban, Sign, Subject
 from tests.jails.support import HOUR, bans, fail, net, question, rules, subject
 
@@ -113,7 +113,7 @@ def test_unban_begins_anew() -> None:
     """Who is let in takes the network along, and its earlier bans are forgotten."""
     engine = wide()
     banned(engine, 1, 2, 3)
-    lifted = engine.unban(engine.known([net("192.0.2.3")]), 2.0)
+    lifted = engine.unban(known(engine, [net("192.0.2.3")]), 2.0)
     assert [unban.subject for unban in lifted] == [NETWORK]
     assert banned(engine, 3, 4, at=3.0) == ["192.0.2.3/32", "192.0.2.4/32"]
 
