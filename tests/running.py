@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from mailbanned.config import SHIPPED
 from tests.command import MAILBANNED, Completed, cli
 
 CONFIG = """
@@ -64,6 +66,16 @@ def write_config(
     path = folder / "mailbanned.toml"
     path.write_text(CONFIG.format(folder=folder, backend=backend, accounts=accounts) + more)
     return path
+
+
+def write_shipped(folder: Path, *, backend: str = "dry-run", postfix: Path | None = None) -> None:
+    """The shipped configuration, with every path in the folder. postfix: where its log is."""
+    shutil.copy(SHIPPED / "mailbanned.toml", folder)
+    (folder / "conf.d").mkdir()
+    places = CONFIG.format(folder=folder, backend=backend, accounts='backend = "none"')
+    if postfix is not None:
+        places = places.replace(f"{folder}/postfix.log", str(postfix))
+    (folder / "conf.d" / "here.toml").write_text(places)
 
 
 class Running:

@@ -64,7 +64,7 @@ def commands(daemon: Daemon) -> dict[str, Command]:
 
 
 async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
-    jail = arguments.get("jail") or MANUAL
+    jail = _jail(arguments) or MANUAL
     rules = daemon.engine.jails[jail].rules if jail in daemon.engine.jails else None
     if rules is None and jail != MANUAL:
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
@@ -95,6 +95,13 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
             for one in bans
         ],
     }
+
+
+def _jail(arguments: dict[str, Any]) -> str | None:
+    jail = arguments.get("jail")
+    if jail is not None and not isinstance(jail, str):
+        raise Refused(f"{jail!r} is no name of a jail; give a text")
+    return jail
 
 
 def _duration(given: Any) -> float | None:
@@ -149,7 +156,7 @@ async def _in_force(daemon: Daemon, subjects: Iterable[Subject]) -> None:
 
 
 def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
-    jail = arguments.get("jail")
+    jail = _jail(arguments)
     if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
     networks = list(_EVERYBODY) if arguments.get("all") else _networks(arguments)

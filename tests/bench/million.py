@@ -6,7 +6,6 @@ is too old. The log is written as fast as the daemon reads it.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,10 +13,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from mailbanned.config import SHIPPED
 from mailbanned.control import ControlError, ask
 from tests.bench.table import Row
-from tests.running import Running, rcpt, sasl
+from tests.running import Running, rcpt, sasl, write_shipped
 
 _ATTACKERS = 1_000_000
 _AT_ONCE = 10_000
@@ -26,25 +24,6 @@ _FIRST = int(IPv4Address("10.0.0.0"))
 _LOOK_S = 0.25  # each look costs the daemon some milliseconds
 _LIMIT_S = 600.0
 _STRIDE = 7_654_321  # no neighbours one after the other
-# As shipped, but for the places of logs and state, and without a firewall.
-_HERE = """
-[firewall]
-backend = "dry-run"
-[store]
-path = "{folder}/state.db"
-[control]
-socket = "{folder}/control.sock"
-[sources.postfix]
-path = "{folder}/postfix.log"
-[sources.dovecot]
-path = "{folder}/dovecot.log"
-[sources.secure]
-path = "{folder}/secure"
-[jails.sshd]
-source = "secure"
-[jails.sshd-unknown]
-source = "secure"
-"""
 
 
 class Daemon(Running):
@@ -99,9 +78,7 @@ def run() -> list[Row]:
     """One daemon, and another one with the state that it left."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copy(SHIPPED / "mailbanned.toml", folder)
-        (folder / "conf.d").mkdir()
-        (folder / "conf.d" / "here.toml").write_text(_HERE.format(folder=folder))
+        write_shipped(folder)
         (folder / "postfix.log").touch()
         with Daemon(folder) as daemon:
             daemon.wait(lambda: daemon.postfix()["state"] == "following", "the log is followed")

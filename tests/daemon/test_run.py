@@ -211,6 +211,7 @@ def test_bans_grow_over_restarts(folder: Path) -> None:
 
     for number in range(4):
         with Running(folder) as daemon:
+            daemon.following()  # else a ban of one second may be over when the line is read
             daemon.append("secure", ssh(A, f"user{number}"))
             daemon.wait(lambda: len(history()) > number, "it is banned")  # noqa: B023
             if number == 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -10,37 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.config import SHIPPED
 from tests.real.conftest import skip_or_fail
 from tests.real.lab import ATTACKERS4, Lab
 from tests.real.postfix import MAILBOX, Postfix, Session, missing, reachable
 from tests.real.tables import remove_table
-from tests.running import Running
+from tests.running import Running, write_shipped
 
 pytestmark = pytest.mark.real
 
 PROBES = 20
 PAUSE = 0.1  # seconds between an answer and the next probe
 JAIL = "postfix-rcpt-unknown"
-# As shipped, but for the places of logs and state.
-HERE = """
-[firewall]
-backend = "{backend}"
-[store]
-path = "{folder}/state.db"
-[control]
-socket = "{folder}/control.sock"
-[sources.postfix]
-path = "{log}"
-[sources.dovecot]
-path = "{folder}/dovecot.log"
-[sources.secure]
-path = "{folder}/secure"
-[jails.sshd]
-source = "secure"
-[jails.sshd-unknown]
-source = "secure"
-"""
 
 
 @pytest.fixture
@@ -56,10 +35,7 @@ def daemon(
     request: pytest.FixtureRequest, lab: Lab, postfix: Postfix, tmp_path: Path
 ) -> Iterator[Running]:
     """A daemon with the shipped jails, which follows Postfix's log."""
-    shutil.copy(SHIPPED / "mailbanned.toml", tmp_path)
-    (tmp_path / "conf.d").mkdir()
-    here = HERE.format(folder=tmp_path, log=postfix.log, backend=request.param)
-    (tmp_path / "conf.d" / "here.toml").write_text(here)
+    write_shipped(tmp_path, backend=request.param, postfix=postfix.log)
     env = {"DBUS_SYSTEM_BUS_ADDRESS": lab.bus_address}
     try:
         with Running(tmp_path, env=env, launch=lab.host.popen) as daemon:
