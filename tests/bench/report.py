@@ -19,7 +19,7 @@ from tests.bench.table import Matrix, Row
 Results = Mapping[str, Sequence[Row | Matrix]]
 
 _PROGRAMS = {
-    "firewalld": ("firewalld", "--version"),
+    "firewalld": ("/usr/bin/python3", "-c", "from firewall import config; print(config.VERSION)"),
     "nftables": ("nft", "--version"),
     "fail2ban": ("fail2ban-server", "--version"),
     "sshguard": ("sshguard", "-v"),
