@@ -167,7 +167,16 @@ class Running:
         def is_live(source: dict[str, Any]) -> bool:
             return source["state"] == "following" or bool(source["detail"])
 
-        self.wait(lambda: all(map(is_live, self.status()["sources"])), "the logs are followed")
+        def are_live() -> bool:
+            sources = self.status().get("sources", [])  # none before the counts are restored
+            return bool(sources) and all(map(is_live, sources))
+
+        self.wait(are_live, "the logs are followed")
+
+    def source(self, name: str) -> dict[str, Any]:
+        """One source of the status document, as soon as it is at work; {} before."""
+        sources = self.status().get("sources", ())
+        return next((source for source in sources if source["name"] == name), {})
 
     def settled(self) -> None:
         """Waits until all that was written to the logs has been read and counted.

@@ -52,8 +52,7 @@ class Daemon(Running):
 
     def postfix(self) -> dict[str, Any]:
         """The state of the log that is caught up with."""
-        sources = self.status()["sources"]
-        return next(source for source in sources if source["name"] == "postfix")
+        return self.source("postfix")
 
 
 class Caught(NamedTuple):

@@ -38,8 +38,7 @@ class Daemon(Running):
 
     def postfix(self) -> dict[str, Any]:
         """The state of the log that is written."""
-        sources = self.status()["sources"]
-        return next(source for source in sources if source["name"] == "postfix")
+        return self.source("postfix")
 
     def counted(self) -> int:
         """How many failures the jails have counted."""
@@ -81,7 +80,7 @@ def run() -> list[Row]:
         write_shipped(folder)
         (folder / "postfix.log").touch()
         with Daemon(folder) as daemon:
-            daemon.wait(lambda: daemon.postfix()["state"] == "following", "the log is followed")
+            daemon.wait(lambda: daemon.postfix().get("state") == "following", "the log is followed")
             before = daemon.memory()
             took = _attack(daemon)
             peak, after, counted = daemon.memory("VmHWM"), daemon.memory(), daemon.counted()

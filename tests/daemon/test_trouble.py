@@ -21,7 +21,8 @@ def test_a_missing_log_is_waited_for(folder: Path) -> None:
     """The daemon starts, says which log is missing, and follows it as soon as it appears."""
     (folder / "secure").unlink()
     with Running(folder) as daemon:
-        source = next(one for one in daemon.status()["sources"] if one["name"] == "sshd")
+        daemon.wait(lambda: daemon.source("sshd").get("detail"), "it has looked for its logs")
+        source = daemon.source("sshd")
         assert source["state"] == "waiting"
         assert f"{folder}/secure" in source["detail"]
         daemon.append("secure", ssh(A))
@@ -173,9 +174,9 @@ def test_an_unreadable_log_is_said_and_others_go_on(folder: Path) -> None:
         return subprocess.Popen([*unprivileged, *argv], text=True, **options)  # type: ignore[call-overload]
 
     with Running(folder, launch=launch) as daemon:  # type: ignore[arg-type]
-        source = next(one for one in daemon.status()["sources"] if one["name"] == "sshd")
-        assert source["state"] == "unreadable"
-        assert f"{folder}/secure" in source["detail"]
+        daemon.wait(lambda: daemon.source("sshd").get("detail"), "it has looked for its logs")
+        assert daemon.source("sshd")["state"] == "unreadable"
+        assert f"{folder}/secure" in daemon.source("sshd")["detail"]
         daemon.append("postfix.log", *(sasl(B, "info") for _ in range(3)))
         daemon.wait_banned("postfix-sasl", f"{B}/32")
 

@@ -49,8 +49,7 @@ def daemon(
 
 def followed(daemon: Running) -> bool:
     """Whether lines that Postfix writes from now on are live."""
-    sources = {source["name"]: source["state"] for source in daemon.status()["sources"]}
-    return bool(sources["postfix"] == "following")
+    return bool(daemon.source("postfix").get("state") == "following")
 
 
 def harvest(session: Session) -> list[float]:

@@ -110,7 +110,9 @@ def copytruncate_logs(scene: Scene, _: Traffic, __: random.Random) -> None:
     """Nothing is lost: all was read before, and nothing is written in between."""
 
     def unread() -> str:
-        sources = scene.daemon.status()["sources"]
+        sources = scene.daemon.status().get("sources")
+        if not sources:
+            return "nobody reads yet"
         left = sum(source["lag_bytes"] for source in sources)
         return f"{left} bytes are unread" if left else ""
 
