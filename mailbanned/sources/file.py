@@ -22,6 +22,7 @@ from mailbanned.sources.base import Emit, SourceState, State
 from mailbanned.sources.files import Files
 from mailbanned.sources.followed import Followed
 from mailbanned.sources.hearing import Hearing
+from mailbanned.sources.raw import to_its_end
 from mailbanned.sources.start import TooOld
 from mailbanned.sources.tail import Rewritten
 from mailbanned.sources.watcher import Subscription, Watcher
@@ -69,7 +70,7 @@ class FileSource:
                 await self._follow(changes, emit)
             finally:
                 closing = map(self._files.let_go, list(self._files.open.values()))
-                await asyncio.shield(asyncio.gather(*closing))
+                await to_its_end(asyncio.gather(*closing))
 
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
         look = True

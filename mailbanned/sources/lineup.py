@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mailbanned.sources.marks import TAIL_BYTES, Identity, Mark
+from mailbanned.sources.raw import to_its_end
 from mailbanned.sources.rotated import Rotated, rotated
 from mailbanned.sources.tail import Tail
 
@@ -125,7 +126,7 @@ class Lineup:
     async def close_all_but(self, tails: Collection[Tail]) -> None:
         """Closes the files that were opened in vain."""
         vain = [tail for tail in self._opened.values() if tail is not None and tail not in tails]
-        await asyncio.shield(asyncio.gather(*(tail.raw.close() for tail in vain)))
+        await to_its_end(asyncio.gather(*(tail.raw.close() for tail in vain)))
 
 
 def _now(path: str) -> Rotated:

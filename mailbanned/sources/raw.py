@@ -17,8 +17,8 @@ import gzip
 import os
 import stat
 import zlib
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
@@ -56,11 +56,11 @@ class Raw:
     async def read_at(self, offset: int, size: int) -> bytes:
         """Bytes of the file; fewer than `size` only at its end, and before a broken part."""
         os.lseek(self._file.fileno(), offset, os.SEEK_SET)
-        return await _to_its_end(self._file.read(size))
+        return await to_its_end(self._file.read(size))
 
     async def close(self) -> None:
         """Lets go of the file, even if the caller is cancelled meanwhile."""
-        await asyncio.shield(self._file.close())
+        await to_its_end(self._file.close())
 
 
 class Packed(Raw):
@@ -83,7 +83,7 @@ class Packed(Raw):
         begun_at = self._at
         while self._at < offset + size:
             try:
-                piece = await _to_its_end(asyncio.to_thread(self._unpack, offset + size - self._at))
+                piece = await to_its_end(asyncio.to_thread(self._unpack, offset + size - self._at))
             except Unpackable:
                 self.broken = True
                 if self._at == begun_at:
@@ -117,10 +117,10 @@ async def open_raw(path: str, packed: bool = False) -> Raw:
         file = await asyncio.shield(opening)
     except asyncio.CancelledError:
         # The thread cannot be cancelled: it opens anyway. Nor must a second cancellation leave it.
-        await asyncio.shield(_let_go(opening))
+        await to_its_end(_let_go(opening))
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        await asyncio.shield(file.close())
+        await to_its_end(file.close())
         raise OSError(errno.EINVAL, "no regular file")
     return Packed(file) if packed else Raw(file)
 
@@ -134,13 +134,17 @@ def _without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Waits for a thread even if cancelled: it cannot be stopped, and it uses the open file."""
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Waits for work with an open file even if cancelled, however often: a thread at it cannot be
+    stopped.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # nobody else asks for it
         raise

@@ -7,8 +7,9 @@ missing, its nearest existing ancestor is watched instead.
 
 Known limits. A wake-up is a hint, not a promise: network and overlay file systems send no events,
 the kernel's queue may overflow, and a parent that may not be read hides its children, so readers
-also look by themselves now and then. watchfiles looks at its events once in a step, so a wake-up
-comes one to two steps after the write, and idling costs one short thread wake-up for each step.
+also look by themselves now and then. watchfiles looks at its events once in a step, and idling
+costs one short thread wake-up for each, so steps are long; what happens inside a directory is
+told by haste.py long before.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
 from watchfiles import Change, awatch
 
 from mailbanned.log import get_logger
+from mailbanned.sources.haste import Haste
 
 log = get_logger("sources")
 
@@ -84,17 +87,16 @@ class Subscription:
 class Watcher:
     """Watches the directories of all subscriptions while `run` runs.
 
-    step_ms: how often watchfiles looks at its events. 3 ms means a wake-up after about 4 ms.
-    debounce_ms: the longest time for which changes are gathered before they wake anybody.
+    step_ms: how often watchfiles looks at its events.
     """
 
-    def __init__(self, *, step_ms: int = 3, debounce_ms: int = 5) -> None:
+    def __init__(self, *, step_ms: int = 50) -> None:
         self._step_ms = step_ms
-        self._debounce_ms = debounce_ms
         self._subscriptions: set[Subscription] = set()
         self._plan = _Plan(())
         self._replan = asyncio.Event()
         self._trouble = ""
+        self._haste = Haste(self._written)
 
     def subscribe(self, *directories: str) -> Subscription:
         """A new subscription, woken by changes in these directories."""
@@ -116,9 +118,16 @@ class Watcher:
 
     async def run(self) -> None:
         """Watches until cancelled. Whatever goes wrong is logged once and tried again."""
+        with self._haste as haste:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(haste.run())
+                await self._keep_watching(haste)
+
+    async def _keep_watching(self, haste: Haste) -> None:
         while True:
             self._replan.clear()
             self._plan = _Plan(self._subscriptions)
+            haste.watch(self._plan.places)
             try:
                 await self._watch(*self._plan.places)
             except FileNotFoundError:  # a directory went while the watch began
@@ -139,19 +148,24 @@ class Watcher:
             *places,
             watch_filter=None,
             step=self._step_ms,
-            debounce=self._debounce_ms,
+            debounce=self._step_ms,
             rust_timeout=_SURVEY_MS,
             yield_on_timeout=True,
             recursive=False,
             stop_event=self._replan,
         ):
             self._trouble = ""
-            self._plan.wake(changes)
+            self._plan.wake(changes, self._haste)
             names = {path for change, path in changes if change is not Change.modified}
             if not names.isdisjoint(places):  # gone, and perhaps back with the very same inode
                 self._replan.set()
             elif names or not changes:
                 self.survey()
+
+    def _written(self, directory: str | None, names_changed: bool) -> None:
+        """Something happened in a directory, or in some of them."""
+        for subscription in self._plan.readers(directory):
+            subscription.wake(names_changed)
 
     def _start_over(self) -> None:
         for subscription in self._subscriptions:
@@ -208,11 +222,19 @@ class _Plan:
         self.places[str(directory)] = (status.st_dev, status.st_ino)
         return True
 
-    def wake(self, changes: Iterable[tuple[Change, str]]) -> None:
-        """Wakes every subscription that one of the changes concerns."""
+    def readers(self, directory: str | None) -> Iterable[Subscription]:
+        """Whom it concerns what happens in a directory (None: in any of them)."""
+        if directory is None:
+            return chain(*self._inside.values())
+        return self._inside.get(directory, ())
+
+    def wake(self, changes: Iterable[tuple[Change, str]], haste: Haste) -> None:
+        """Wakes every subscription that one of the changes concerns and that is still asleep."""
         for change, path in changes:
             names_changed = change is not Change.modified
-            for subscription in self._inside.get(str(Path(path).parent), ()):
-                subscription.wake(names_changed)
+            parent = str(Path(path).parent)
+            if not haste.covers(parent):
+                for subscription in self._inside.get(parent, ()):
+                    subscription.wake(names_changed)
             for subscription in self._exactly.get(path, ()):
                 subscription.wake(names_changed=True)
