@@ -38,6 +38,7 @@ EDGES = {room for room, floor in FLOORS.items() if floor == 3}
 # Where each library may be imported: in one file of this room ...
 ONE_FILE = {
     "aiofiles": "sources",
+    "asyncinotify": "sources",
     "watchfiles": "sources",
     "aiomysql": "accounts",
     "dbus_next": "firewall",

@@ -69,6 +69,8 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
         yield f"{firewall['pending']} bans wait for the firewall"
     if firewall["sessions"].startswith("unable"):
         yield f"live connections of banned addresses go on ({firewall['sessions']})"
+    if firewall.get("interim", "").startswith("unable"):
+        yield f"bans wait for firewalld alone ({firewall['interim']})"
     if leaks := firewall.get("ineffective", {}).get("count"):
         newest = firewall["ineffective"]["last"]
         yield f"{leaks:,} failures came from addresses long after their ban; the last from {newest}"

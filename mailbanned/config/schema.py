@@ -154,6 +154,7 @@ class FirewallTable(Strict):
         "drop", "whether packets of the banned get no answer, or a refusal"
     )
     cut_sessions: bool = _option(True, "a ban also ends the connections that are open already")
+    interim: bool = _option(True, "a ban that waits for firewalld holds in nftables meanwhile")
 
     @model_validator(mode="after")
     def _zones_are_of_firewalld(self) -> FirewallTable:

@@ -20,7 +20,8 @@ from mailbanned.config import Config
 from mailbanned.config.values import account_query
 from mailbanned.containers import plain
 from mailbanned.filters import Stamps
-from mailbanned.firewall import BACKENDS, Firewall
+from mailbanned.firewall import BACKENDS, Firewall, Interim, Nftables, NoInterim
+from mailbanned.model import Subject
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
 
 if TYPE_CHECKING:
@@ -99,3 +100,14 @@ class _Unusable:
 def firewall(table: FirewallTable, dry_run: bool) -> Firewall:
     """The backend of the [firewall] table."""
     return BACKENDS["dry-run" if dry_run else table.backend](table.zone, table.verdict)
+
+
+def interim(
+    table: FirewallTable, dry_run: bool, clock: Clock,
+    until: Callable[[Subject], float | None], kept_out: Callable[[Subject, float], None],
+) -> Interim | NoInterim:  # fmt: skip
+    """What keeps the banned out while they wait for firewalld; see Interim."""
+    if dry_run or table.backend != "firewalld" or not table.interim:
+        return NoInterim()
+    kernel = Nftables(table.verdict, slack=0.0, clock=clock)
+    return Interim(kernel, clock, until=until, kept_out=kept_out)

@@ -56,6 +56,7 @@ class Core:
         self.intake = Intake(clock, self._count)
         self._unconfirmed: dict[Subject, list[Ban]] = {}
         self._in_force: dict[Subject, float] = {}
+        self._kept_out: dict[Subject, float] = {}
         self.leaks = Leaks()
         self.evidence = Evidence()
         engine.on_banned = self._heard_of_banned
@@ -171,6 +172,7 @@ class Core:
         if unban.last:
             self._unconfirmed.pop(unban.subject, None)
             self._in_force.pop(unban.subject, None)
+            self._kept_out.pop(unban.subject, None)
             self.leaks.over(unban.subject)
             self._something_in_force.set()  # for whoever waits to see it in force
             if self.firewall is not None:
@@ -181,11 +183,17 @@ class Core:
         if subject in self.engine.ledger:
             self._in_force[subject] = ticks
             self._something_in_force.set()
+        since = self._kept_out.pop(subject, ticks)
         for ban in self._unconfirmed.pop(subject, ()):
-            took = None if ban.ticks is None else ticks - ban.ticks
+            took = None if ban.ticks is None else max(0.0, since - ban.ticks)
             if took is not None:
                 self.reaction.add(took)
             self._say(ban, took)
+
+    def kept_out(self, subject: Subject, ticks: float) -> None:
+        """Its packets are dropped since `ticks`, while its ban waits to be in force."""
+        if subject in self._unconfirmed:
+            self._kept_out.setdefault(subject, ticks)
 
     def _heard_of_banned(self, subject: Subject, failure: Failure, ticks: float | None) -> None:
         """Only what was written just now tells how things stand."""

@@ -34,10 +34,13 @@ class Enforcing:
         firewall = build.firewall(table, self._dry_run)
         self._cuts = table.cut_sessions and firewall.name != "dry-run"
         cut = self._sessions.cut if self._cuts else None
-        in_force = self._core.in_force
-        self._enforcer = Enforcer(
-            firewall, self._clock, cut=cut, in_force=in_force, until=self._until
+        self._interim = build.interim(
+            table, self._dry_run, self._clock, self._until, self._core.kept_out
         )
+        self._enforcer = Enforcer(
+            firewall, self._clock, cut=cut, in_force=self._core.in_force, until=self._until,
+            interim=self._interim,
+        )  # fmt: skip
         self._core.firewall, self._core.enforces = self._enforcer, firewall.name != "dry-run"
 
     def _until(self, subject: Subject) -> float | None:
@@ -65,7 +68,10 @@ class Enforcing:
         """
         self._running.cancel()
         await asyncio.wait([self._running])
-        if (table.backend, table.zone) != (self._table.backend, self._table.zone):
+        before = self._table
+        if (table.backend, table.zone) != (before.backend, before.zone) or (
+            before.interim and not table.interim
+        ):
             await self.flush()
         self._use(table)
         self.start(self._tasks)
@@ -80,6 +86,10 @@ class Enforcing:
     def state(self) -> FirewallState:
         """How the firewall is doing."""
         return self._enforcer.state()
+
+    def interim(self) -> str:
+        """Whether the banned are kept out while they wait for firewalld."""
+        return self._interim.state()
 
     def sessions(self) -> str:
         """Whether live connections of banned subjects are ended."""

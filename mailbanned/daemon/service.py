@@ -232,8 +232,7 @@ class Daemon:
             saver=self.saver,
             accounts=self.asker.accounts,
             unasked=self.asker.unasked,
-            firewall=self.enforcing.state(),
-            sessions=self.enforcing.sessions(),
+            enforcing=self.enforcing,
             sources=self._following.sources if self._following else {},
             banned_before=self._banned_before,
         )

@@ -11,9 +11,9 @@ from mailbanned.accounts import Accounts
 from mailbanned.clock import iso
 from mailbanned.config import Config
 from mailbanned.daemon.core import Core
+from mailbanned.daemon.enforcing import Enforcing
 from mailbanned.daemon.saver import Saver
 from mailbanned.filters import FilterSet, Tally
-from mailbanned.firewall import FirewallState
 from mailbanned.jails import JailRules
 from mailbanned.log import printable
 from mailbanned.model import Ban
@@ -42,8 +42,7 @@ class Parts:
     saver: Saver
     accounts: Accounts
     unasked: int
-    firewall: FirewallState
-    sessions: str
+    enforcing: Enforcing
     sources: Mapping[str, Source]
     banned_before: Mapping[str, int]
 
@@ -77,7 +76,7 @@ def document(parts: Parts, now: float, started: float, jail: str | None = None) 
 
 
 def _firewall(parts: Parts) -> dict[str, Any]:
-    state = parts.firewall
+    state = parts.enforcing.state()
     return {
         "backend": state.backend,
         "state": state.state,
@@ -85,7 +84,8 @@ def _firewall(parts: Parts) -> dict[str, Any]:
         "detail": state.detail,
         "bans_in_force": state.bans_in_force,
         "pending": state.pending,
-        "sessions": parts.sessions,
+        "sessions": parts.enforcing.sessions(),
+        "interim": parts.enforcing.interim(),
         "ineffective": parts.core.leaks.document(),
     }
 

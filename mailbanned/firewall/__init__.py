@@ -1,7 +1,7 @@
 """Bans -> dropped packets: firewall backends, the enforcer that keeps them right, and the cut.
 
     bans --Enforcer--> Firewall: firewalld, nftables or dry-run
-              |
+              |------> Interim: keeps the banned out until firewalld has their rules
               '------> Sessions: ends what the banned still have open
 
 A new backend is one file with a class like `DryRun`, one line in `BACKENDS`, and one line in the
@@ -16,6 +16,7 @@ from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, Fi
 from mailbanned.firewall.dryrun import DryRun
 from mailbanned.firewall.enforcer import Enforcer
 from mailbanned.firewall.firewalld import Firewalld
+from mailbanned.firewall.interim import Interim, NoInterim
 from mailbanned.firewall.nftables import Nftables
 from mailbanned.firewall.rules import Verdict
 from mailbanned.firewall.sessions import Sessions
@@ -36,8 +37,10 @@ __all__ = [
     "FirewallRefused",
     "FirewallState",
     "Firewalld",
+    "Interim",
     "Listed",
     "Nftables",
+    "NoInterim",
     "Sessions",
     "Verdict",
 ]

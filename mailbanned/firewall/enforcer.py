@@ -2,28 +2,29 @@
 
 The plan decides; this carries out: it connects with growing pauses, compares the firewall's rules
 with the plan after every loss and at every audit, runs the jobs, and cuts live connections of a
-subject once its rule is in force.
+subject once its rule is in force. What has to wait for a slow firewall may be kept out meanwhile by
+interim bans.
 
-Known limit: between a loss of rules and their return new connections get through; the time is the
-firewall's own reload plus some milliseconds for each ban, the newest first.
+Known limit: while the firewall loses its rules new connections get through; without interim bans
+also until they are back, which takes some milliseconds for each ban, the newest first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
+from mailbanned.firewall.cutting import Cut, Cutting
+from mailbanned.firewall.interim import Interim, NoInterim
 from mailbanned.firewall.plan import Comparison, Job, Plan
 from mailbanned.log import get_logger
 from mailbanned.model import Subject, plain
 
 _log = get_logger("firewall")
-
-Cut = Callable[[Collection[Subject]], Awaitable[None]]
 
 
 class Enforcer:
@@ -34,6 +35,7 @@ class Enforcer:
     in_force: called once for every `want` and every restored subject, with the time (in the
         clock's ticks) at which its rule was known to be in force. Re-applied rules are not told.
     until: when the last ban of a subject ends (seconds since the epoch); None is never.
+    interim: keeps out who waits for the firewall.
     audit: seconds between two comparisons when nothing happens.
     pauses: the first and the longest pause between attempts while it is down, in seconds.
     settled: set once all that is wanted is in force, or the firewall has turned out to be down.
@@ -47,12 +49,14 @@ class Enforcer:
         cut: Cut | None,
         in_force: Callable[[Subject, float], None],
         until: Callable[[Subject], float | None] = lambda _subject: None,
+        interim: Interim | NoInterim | None = None,
         audit: float = 30.0,
         pauses: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         self._firewall = firewall
         self._clock = clock
-        self._cut = cut
+        self._cutting = Cutting(cut)
+        self._interim = interim or NoInterim()
         self._tell = in_force
         self._until = until
         self._audit = audit
@@ -66,8 +70,6 @@ class Enforcer:
         self._wake = asyncio.Event()
         self._untold: set[Subject] = set()
         self.settled = asyncio.Event()
-        self._to_cut: set[Subject] = set()
-        self._cut_due = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
     def want(self, subject: Subject) -> None:
@@ -78,12 +80,16 @@ class Enforcer:
         self._untold.add(subject)
         if self._plan.want(subject):
             self._holds(subject)
+            self._cutting.ask(subject)
+        else:
+            self._interim.put([subject])
         self._start_jobs()
 
     def unwant(self, subject: Subject) -> None:
         """The end of a ban."""
         self._untold.discard(subject)
         self._plan.unwant(subject)
+        self._interim.take(subject)
         self._start_jobs()
 
     def restore(self, subjects: Iterable[Subject]) -> None:
@@ -105,8 +111,8 @@ class Enforcer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._notice_losses())
-                if self._cut is not None:
-                    tasks.create_task(self._keep_cutting(self._cut))
+                tasks.create_task(self._cutting.run())
+                tasks.create_task(self._interim.run(self._cutting.ask))
                 self._tasks = tasks
                 try:
                     await self._keep()
@@ -132,6 +138,7 @@ class Enforcer:
                         raise problem
         finally:
             await self._firewall.close()
+            await self._interim.clear()
 
     async def _keep(self) -> None:
         """Connects, compares, and compares again after every loss and at every audit."""
@@ -189,6 +196,7 @@ class Enforcer:
             self._pause = self._first_pause
         for subject in comparison.found:
             self._holds(subject)
+        self._interim.put(self._plan.waiting())
         self._start_jobs()
 
     def _fall(self, reason: str) -> None:
@@ -199,6 +207,7 @@ class Enforcer:
         if reason != self._said:
             self._said = reason
             _log.error(f"Firewall is down: {reason}", waiting=self._plan.pending())
+        self._interim.put(self._plan.waiting())
 
     def _start_jobs(self) -> None:
         if self._state == "up" and self._tasks is not None:
@@ -236,14 +245,5 @@ class Enforcer:
             self._tell(subject, self._clock.ticks())
             if not self._untold:
                 self.settled.set()
-        if self._cut is not None:
-            self._to_cut.add(subject)
-            self._cut_due.set()
-
-    async def _keep_cutting(self, cut: Cut) -> None:
-        """Cuts all that came into force during one cut together in the next."""
-        while True:
-            await self._cut_due.wait()
-            self._cut_due.clear()
-            subjects, self._to_cut = self._to_cut, set()
-            await cut(subjects)
+        if not self._interim.keeps_out(subject):  # else they have been cut
+            self._cutting.ask(subject)

@@ -89,13 +89,16 @@ class Nftables:
         self._ending = found.ending
         return Listed(found.bans, ending=found.ending)
 
-    async def add(self, subject: Subject, until: float | None = None) -> None:
+    async def add(
+        self, subject: Subject, until: float | None = None, *, anew: bool = False
+    ) -> None:
+        """As in Firewall. anew: the ban is there already, and is to end at another time."""
         place, address = table.located(subject)
         seconds = self._lifetime(until)
         # An older kernel keeps the end of a ban that is there, so that has to be taken first. It
         # is not done to every ban because it takes several times as long.
-        ending = subject in self._ending
-        await self._change(Change(place, address, seconds, put=True, take=ending))
+        anew = anew or subject in self._ending
+        await self._change(Change(place, address, seconds, put=True, take=anew))
         self._ending.discard(subject)
 
     def _lifetime(self, until: float | None) -> int | None:

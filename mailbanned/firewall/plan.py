@@ -100,6 +100,10 @@ class Plan:
         """How many bans are in force for certain."""
         return len(self._held & self._wanted.keys())
 
+    def waiting(self) -> list[Subject]:
+        """The wanted bans that are not in force yet, oldest first."""
+        return [s for s in self._wanted if s not in self._held and s not in self._refused]
+
     def pending(self) -> int:
         """How many wanted bans are not in force yet."""
         return len(self._wanted) - self.in_force() - len(self._refused)

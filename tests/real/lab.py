@@ -125,6 +125,12 @@ class Lab:
             end(self._firewalld)
             self._firewalld = None
 
+    @property
+    def firewalld_pid(self) -> int:
+        """firewalld's process, which must be running."""
+        assert self._firewalld is not None
+        return self._firewalld.pid
+
     def kill_firewalld(self) -> None:
         """Kills firewalld, as a crash does."""
         if self._firewalld is not None:
@@ -149,6 +155,7 @@ class Lab:
             self.start_firewalld()
         elif self.denied():
             self.reload()
+        self.host.exec("nft", "delete", "table", "inet", "mailbanned", check=False)
 
     def rules(self, zone: str = ZONE) -> set[str]:
         """The runtime rich rules of a zone, as firewalld prints them."""
