@@ -36,7 +36,10 @@ class KernelRules:
         self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES)
 
     def wait_for(self, addresses: list[str], seconds: float = 60.0) -> dict[str, float]:
-        """When (monotonic) a rule with each address was committed. TimeoutError if one is not."""
+        """When (monotonic) a rule or an element of a set with each address was committed.
+
+        TimeoutError if one is not.
+        """
         wanted = {ip_address(address).packed: address for address in addresses}
         seen: dict[str, float] = {}
         deadline = time.monotonic() + seconds
@@ -53,9 +56,13 @@ class KernelRules:
 
 
 class Host:
-    """A daemon with a real firewalld: with Host() as host: host.append("secure", lines)."""
+    """A daemon with a real firewalld: with Host() as host: host.append("secure", lines).
 
-    def __init__(self) -> None:
+    interim: whether bans that wait for firewalld hold meanwhile.
+    """
+
+    def __init__(self, *, interim: bool = True) -> None:
+        self._interim = interim
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
@@ -65,6 +72,11 @@ class Host:
             undo.callback(self.kernel.close)
             folder = self.lab.directory
             write_config(folder, backend="firewalld", more=_JAILS)
+            if not self._interim:
+                config = folder / "mailbanned.toml"
+                config.write_text(
+                    config.read_text().replace("[firewall]\n", "[firewall]\ninterim = false\n")
+                )
             for name in ("postfix.log", "dovecot.log", "secure"):
                 (folder / name).touch()
             env = {"DBUS_SYSTEM_BUS_ADDRESS": self.lab.bus_address}
