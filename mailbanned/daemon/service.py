@@ -74,14 +74,15 @@ class Daemon:
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises StartError if it cannot even begin."""
+        now = self.clock.now()
         try:
-            state = await self.store.load(self.clock.now(), self._findtime())
+            state = await self.store.load(now, self._findtime())
         except StoreError as error:
             raise StartError(str(error)) from None
         control = self.config.file.control
         server = ControlServer(control.socket, commands(self), control.group)
         try:
-            self.engine.restore(Saved(state.bans), self.clock.now())
+            self.engine.restore(Saved(state.bans), now)  # later, what has ended would stay saved
             self._banned_before = dict(state.banned_total)
             self.saver.marks = dict(state.marks)
             async with server.listening():

@@ -10,17 +10,21 @@ Known limit: a line over 8 KiB is passed over and counted; the servers cut their
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from mailbanned.containers import plain
 from mailbanned.filters.filter import Filter
-from mailbanned.filters.pattern import Find
+from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
 from mailbanned.filters.prefix import split
 from mailbanned.filters.stamps import Stamps
 from mailbanned.filters.tally import Hits, Tally
 from mailbanned.model import Failure, Line, Sign
 
 LONGEST_LINE = 8192
+# After so many lines of a kind it is worth to compile their patterns into one.
+_RARE = 500
+_MOST_GATHERED = 8
 
 
 class _Try(NamedTuple):
@@ -31,11 +35,52 @@ class _Try(NamedTuple):
     hits: Hits
 
 
-class _Plan(NamedTuple):
-    """What to do with a line that holds certain literals: the patterns to try, filter by filter."""
+_Tries = tuple[tuple[_Try, ...], ...]
 
-    filters: tuple[tuple[_Try, ...], ...]
-    suspect: bool
+
+class _Plan:
+    """What to do with a line that holds certain literals.
+
+    tries: the patterns to try, filter by filter. suspect: whether it looks like a failure.
+    rare: so many more lines, and the patterns are chosen in one pass from then on.
+    """
+
+    __slots__ = ("_chosen", "_patterns", "_which", "rare", "suspect", "tries")
+
+    def __init__(self, filters: Sequence[Sequence[tuple[_Try, Pattern]]], suspect: bool) -> None:
+        self.tries: _Tries = tuple(tuple(one for one, _ in each) for each in filters)
+        self.suspect = suspect
+        self.rare = _RARE
+        self._patterns = filters
+        self._which: Callable[[bytes], list[int]] | None = None
+        self._chosen: dict[tuple[int, ...], _Tries] = {}
+
+    def gather(self) -> None:
+        """From now on the patterns that match are found together, which costs a compilation."""
+        with suppress(PatternError):
+            every = [pattern for each in self._patterns for _, pattern in each]
+            self._which = Chooser(every).which
+
+    def choose(self, text: bytes) -> _Tries:
+        """The patterns to try on a text: those that match it, if that is quickly found."""
+        if self._which is None:
+            return self.tries
+        which = tuple(self._which(text))
+        return self._chosen.get(which) or self._choice(which)
+
+    def _choice(self, which: tuple[int, ...]) -> _Tries:
+        if not which:
+            return self.tries
+        filters, number = [], 0
+        for each in self._patterns:
+            matching = []
+            for one, pattern in each:
+                if number in which:
+                    matching.append(_Try(b"", pattern.find_certain, one.hits))
+                number += 1
+            filters.append(tuple(matching))
+        self._chosen[which] = tuple(one for one in filters if one)
+        return self._chosen[which]
 
 
 class FilterSet:
@@ -56,16 +101,17 @@ class FilterSet:
         #: What every block is searched for.
         self.searched = _minimal([*self._suspects, *keys])
         self._plans: dict[int, _Plan] = {}
+        self._gathered = 0
         self.on_unmatched: Callable[[Line], None] | None = None
         self.line = Line(0, None, b"")
 
-    def _chosen(self) -> tuple[list[list[tuple[bytes, _Try]]], list[bytes]]:
+    def _chosen(self) -> tuple[list[list[tuple[bytes, _Try, Pattern]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
 
         Every text costs a search of every block, a pattern on a line it does not fit much less.
         The pattern is tried if another of its texts is in the line, too.
         """
-        tries: list[list[tuple[bytes, _Try]]] = []
+        tries: list[list[tuple[bytes, _Try, Pattern]]] = []
         keys: list[bytes] = []
         for one in self.filters:
             tries.append([])
@@ -76,7 +122,7 @@ class FilterSet:
                 keys.append(key)
                 also = next((lit for lit in pattern.literals if lit not in key), b"")
                 hits = self.tally.hits(pattern.rule)
-                tries[-1].append((key, _Try(also, pattern.find, hits)))
+                tries[-1].append((key, _Try(also, pattern.find, hits), pattern))
         return tries, keys
 
     def read(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure | Sign]:
@@ -99,7 +145,11 @@ class FilterSet:
             self.line = line
             _, at, text, _ = line
             known = False
-            for tries in plan.filters:
+            if plan.rare:
+                plan.rare -= 1
+                if not plan.rare:
+                    self._gather(plan)
+            for tries in plan.choose(text):
                 for also, find, hits in tries:
                     if also in text and (found := find(line)):
                         hits.count += 1
@@ -110,6 +160,12 @@ class FilterSet:
                         break
             if plan.suspect and not known:
                 self._note_unmatched(line, now)
+
+    def _gather(self, plan: _Plan) -> None:
+        """A kind of line that comes often; only a few kinds may have this, for the memory."""
+        if self._gathered < _MOST_GATHERED:
+            self._gathered += 1
+            plan.gather()
 
     def _note_unmatched(self, line: Line, now: float) -> None:
         if not any(suspect in line.text for suspect in self._suspects):
@@ -141,9 +197,9 @@ class FilterSet:
         def perhaps(literal: bytes) -> bool:
             return any(one in literal for one in present)
 
-        tries = (tuple(one for key, one in each if perhaps(key)) for each in self._tries)
+        tries = ([(one, p) for key, one, p in each if perhaps(key)] for each in self._tries)
         suspect = any(perhaps(one) for one in self._suspects)
-        plan = _Plan(tuple(one for one in tries if one), suspect)
+        plan = _Plan([each for each in tries if each], suspect)
         self._plans[mask] = plan
         return plan
 

@@ -7,7 +7,7 @@ and the line. This is the only file that knows the library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import re2
@@ -26,6 +26,9 @@ KINDS = ("failure", "known", "success", "outage")
 
 #: Looks at a line.
 Find = Callable[[Line], Failure | Sign | None]
+
+# What a Chooser may take at most; those of the shipped filters take a tenth of it.
+_CHOOSER_BYTES = 4 << 20
 
 #: However many attempts a line tells of, no more are believed.
 MOST_TIMES = 10
@@ -69,6 +72,11 @@ class Pattern:
         self.literals = _literals(literal, written, self.text)
         #: What a line says if its whole text matches, else None.
         self.find = _finder(compiled, self.rule, kind, summary)
+        #: The same for a line whose text is known to match.
+        self.find_certain = self.find
+        if kind == "known" and "(?P<addr>" not in written:
+            nothing_more = Sign(0, None, kind, None, None, self.rule)
+            self.find_certain = lambda _: nothing_more
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as what it was made of: compiled patterns do not travel."""
@@ -151,6 +159,23 @@ def _literals(given: str, match: str, whole: str) -> tuple[bytes, ...]:
     return (given.encode(), *found) if given else tuple(found)
 
 
+class Chooser:
+    """Which of many patterns match a text as a whole, found in one pass over it.
+
+    which: the places of those that match, in no order. It is empty as well if RE2 has not enough
+        memory to tell; then they have to be tried one by one. Raises PatternError if they are too
+        many.
+    """
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        chooser = re2._re2.Set(_WHOLE, _options(max_mem=_CHOOSER_BYTES))
+        for pattern in patterns:
+            chooser.Add(pattern.text.encode())
+        if not chooser.Compile():
+            raise PatternError("too many patterns to look for at once")
+        self.which: Callable[[bytes], list[int]] = chooser.Match
+
+
 class Prefix:
     """The start of a pattern, to see how far a line fits it."""
 
@@ -169,13 +194,19 @@ def compiled(pattern: str) -> Prefix:
 
 
 def _compile(pattern: str, longest: bool = False) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1  # bytes in, bytes out: any byte is a character
-    options.log_errors = False
-    options.longest_match = longest
     try:
-        return re2.compile(pattern.encode(), options)
+        return re2.compile(pattern.encode(), _options(longest=longest))
     except re2.error as error:
         reason = error.args[0] if error.args else error
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise PatternError(f"not a valid RE2 pattern: {text}") from None
+
+
+def _options(longest: bool = False, max_mem: int = 0) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes in, bytes out: any byte is a character
+    options.log_errors = False
+    options.longest_match = longest
+    if max_mem:
+        options.max_mem = max_mem
+    return options

@@ -1,0 +1,86 @@
+"""Lines that come often have their patterns chosen in one pass: nothing else changes by that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+import pytest
+
+from mailbanned.filters import FilterSet, Stamps, filterset
+from mailbanned.filters.pattern import Chooser, Pattern, PatternError
+from tests.filters.shipped import NAMES, NOW, shipped
+
+SERVICES = [
+    [name for name in NAMES if name.startswith(service)]
+    for service in ("postfix", "dovecot", "sshd")
+]
+
+
+def fresh(names: Sequence[str]) -> FilterSet:
+    """The filters of a service that have read nothing yet."""
+    return FilterSet([shipped(name) for name in names], Stamps(UTC))
+
+
+def samples(names: Sequence[str]) -> bytes:
+    """All samples of the filters, whole, and cut off in three places."""
+    lines = [sample.line for name in names for sample in shipped(name).samples]
+    cut = [line[: len(line) * part // 4] for line in lines for part in (1, 2, 3)]
+    return b"\n".join([*lines, *cut]) + b"\n"
+
+
+def told(filters: FilterSet, block: bytes) -> tuple[list[object], list[tuple[str, int]], int]:
+    """What is found, how often each pattern hit, and how many lines fitted none."""
+    found: list[object] = list(filters.read(block, NOW))
+    hits = [(rule, one.count) for rule, one in filters.tally.patterns.items()]
+    return found, hits, filters.tally.unmatched
+
+
+@pytest.mark.parametrize("names", SERVICES)
+@pytest.mark.parametrize("most", [0, 2, 1000])
+def test_the_verdicts_are_the_same(
+    names: list[str], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether all, some or none of the patterns are gathered, lines say the same."""
+    expected = told(fresh(names), samples(names))
+    assert expected[0]
+    monkeypatch.setattr(filterset, "_RARE", 1)
+    monkeypatch.setattr(filterset, "_MOST_GATHERED", most)
+    assert told(fresh(names), samples(names)) == expected
+
+
+def test_only_frequent_lines_are_worth_it_and_only_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns are compiled together after many lines of a kind, and for a few kinds only."""
+    made: list[int] = []
+
+    class Counted(Chooser):
+        def __init__(self, patterns: Sequence[Pattern]) -> None:
+            made.append(len(patterns))
+            super().__init__(patterns)
+
+    monkeypatch.setattr(filterset, "Chooser", Counted)
+    names = SERVICES[0]
+    filters = fresh(names)
+    told(filters, samples(names))
+    assert not made
+    told(filters, samples(names) * filterset._RARE)
+    assert len(made) == filterset._MOST_GATHERED
+
+
+@pytest.mark.parametrize("answer", [[], PatternError("too many")])
+def test_where_the_memory_does_not_do_they_are_tried_one_by_one(
+    answer: list[int] | PatternError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chooser that cannot be made, or cannot tell, loses no line."""
+
+    class Poor:
+        def __init__(self, _: object) -> None:
+            if isinstance(answer, PatternError):
+                raise answer
+            self.which = lambda _: answer
+
+    names = SERVICES[0]
+    expected = told(fresh(names), samples(names))
+    monkeypatch.setattr(filterset, "_RARE", 1)
+    monkeypatch.setattr(filterset, "Chooser", Poor)
+    assert told(fresh(names), samples(names)) == expected
