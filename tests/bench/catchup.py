@@ -109,6 +109,7 @@ def _catch_up(folder: Path, kept: Path, lines: int, round_: int) -> Caught:
     written: dict[str, float] = {}
     looks: list[tuple[float, int]] = []
     with Daemon(folder) as daemon:
+        daemon.wait(daemon.postfix, "the log is followed")
         while True:
             state = daemon.postfix()
             if state["lag_bytes"] == 0 and looks:
