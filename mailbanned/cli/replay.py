@@ -1,53 +1,26 @@
 """Old logs through the jails, on the logs' own time: the work behind `mailbanned test`.
 
-Several logs are read side by side in the order of their time, so rotated ones may be given in any
-order, and an outage that one server logs is known when another one logs the failures.
-
-Known limits: this host's own addresses are not ignored, since a log may come from another host. A
-line without a stamp is as old as the one before it in which anything was found.
+Known limit: this host's own addresses are not ignored, since a log may come from another host.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from heapq import merge
-from itertools import repeat
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from operator import itemgetter
-from typing import Protocol
 
 from mailbanned.cli.cases import Cases, Listening
-from mailbanned.cli.exported import text_of
+from mailbanned.cli.reading import Found, Readable, Reading
 from mailbanned.cli.tallies import JailTally, Seen
 from mailbanned.config import Config
-from mailbanned.containers import whole
 from mailbanned.jails import Decision, Engine, Opening, Question
 from mailbanned.model import Ban, Failure, Line, Sign, Unban
 
-_CHUNK = 1 << 19
-# Of an endless line this much is kept: far more than of any line that is looked at.
-_LONGEST = 4 << 20
+# After so many findings there may be much to remember.
+_MANY = 4096
 
-# A Line is one that looks like a failure, but fits no pattern.
-Found = Failure | Sign | Line
-# When it counts, its log, its source, what was found.
-Entry = tuple[float, str, str, Found]
 # Is given the log, the jail (of an unmatched line: its source), and what was found.
 Matched = Callable[[str, str, Failure], None]
 Unmatched = Callable[[str, str, Line], None]
-
-
-_when = itemgetter(0)
-
-
-class Readable(Protocol):
-    """An open log."""
-
-    name: str
-
-    def read(self, size: int) -> bytes: ...
 
 
 def known(data: bytes) -> frozenset[str]:
@@ -76,9 +49,7 @@ class Replay:
         self._matched, self._unmatched = matched, unmatched
         self._engine = Engine(chosen, breaker=config.breaker)
         self._filters = config.filter_sets(chosen)
-        self._odd: list[tuple[str, Line]] = []
-        for source, filters in self._filters.items():
-            filters.on_unmatched = partial(self._note_odd, source)
+        self._reading = Reading(self._filters)
         self._seen = Seen(rules.ipv6_prefix for rules in chosen)
         self.jails = {
             name: JailTally(jail, self._seen) for name, jail in self._engine.jails.items()
@@ -86,12 +57,10 @@ class Replay:
         self._cases = Cases(self._listening, self._unknown, self._seen)
         # Counts how often somebody was let in again: until then the banned stay so.
         self._round = 0
-        self._now = time.time()
         self._deadline = inf
         self._openings: list[Opening] = []
-        # The line that was looked at last, and whether a jail has counted it.
-        self._number, self._log = 0, ""
-        self._counted = False
+        # The log and number of the line that was looked at last, and whether a jail has counted it.
+        self._last = "", 0, False
         self.logs: list[str] = []
         self.lines = 0
         self.matched_lines = 0
@@ -100,89 +69,70 @@ class Replay:
     def read(self, logs: Sequence[Readable]) -> None:
         """Logs from start to end; a last line without LF counts too."""
         self.logs = [log.name for log in logs]
-        every = [self._entries(log) for log in logs]
-        since, until = self._since, self._until
-        for at, log, source, found in every[0] if len(every) == 1 else merge(*every, key=_when):
-            if at > until:
-                continue
-            if isinstance(found, Failure):
-                if at >= since:
-                    self._failure(at, log, source, found)
-            elif isinstance(found, Sign):  # an early one tells who is known, and what goes on
-                self._decided(self._engine.sign(found, at, at), found.number, log)
-            elif at >= since:
-                self.unmatched_lines += 1
-                if self._unmatched is not None:
-                    self._unmatched(log, source, found)
-
-    def _entries(self, log: Readable) -> Iterator[Entry]:
-        """What is found in a log, in its order."""
-        at, name, number = self._now, log.name, 1
-        for block in _blocks(log):
-            for source, found in self._found(block, number):
-                if found.at is not None:
-                    at = found.at
-                yield at, name, source, found
-            lines = block.count(b"\n") + (not block.endswith(b"\n"))
-            number += lines
-            self.lines += lines
-            self._cases.trim()
+        findings = 0
+        for at, log, source, found in self._reading.read(logs):
+            self._count(at, log, source, found)
+            findings += len(found)
+            if findings > _MANY:
+                self._cases.trim()
+                findings = 0
         self._cases.tell()
+        self.lines = self._reading.lines
 
-    def _found(self, block: bytes, number: int) -> list[tuple[str, Found]]:
-        """What all sources find in whole lines, the first of which has this number."""
-        found: list[tuple[str, Found]] = []
-        for source, filters in self._filters.items():
-            found += zip(repeat(source), filters.read(block, self._now, number))
-        if self._odd:
-            # Lines of one server look odd to another one's filters, if both write into one log.
-            odd = {line.number: (source, line) for source, line in self._odd if self._is_odd(line)}
-            found += odd.values()
-            self._odd.clear()
-        elif len(self._filters) == 1:
-            return found
-        found.sort(key=lambda one: one[1].number)
-        return found
+    def _count(self, at: float, log: str, source: str, every: Sequence[Found]) -> None:
+        """Counts what was found in a row."""
+        # The busiest loop of a replay: what it needs stands in local names.
+        since, until, matched, everybody = (
+            self._since, self._until, self._matched, not self._accounts,
+        )  # fmt: skip
+        rules = self._cases.rules(source)
+        before, last, counted = self._last
+        last = last if log is before else 0
+        for found in every:
+            if not isinstance(found, Failure):
+                at = at if found.at is None else found.at
+                if at <= until:
+                    self._other(at, log, source, found)
+                continue
+            number, stamp, address, user, name, _, _, _, _ = found
+            at = at if stamp is None else stamp
+            if not since <= at <= until:
+                continue
+            if at >= self._deadline:
+                self._expire(at)
+            rule = rules.get(name) or self._cases.rule(source, name)
+            case = rule.cases.get(address) or self._cases.case(rule, address)
+            if number != last:
+                last, counted = number, False
+                for cell in case.seen:
+                    cell[0] += 1
+            case.lines += 1
+            unknown = False
+            if user is not None:
+                rule.tried.append(user)
+                unknown = everybody or self._unknown(user)
+                case.unknown += unknown
+            if not counted and (rule.lenient or (unknown and rule.listening)):
+                counted = True
+                self.matched_lines += 1
+            if matched is not None:
+                for strict, tally in rule.listening:
+                    if unknown or not strict:
+                        matched(log, tally.name, found)
+            if case.deaf != self._round:
+                self._decided(self._engine.observe(source, found, at, at), number, log, unknown)
+                if self._engine.deaf(source, name, address):
+                    case.deaf = self._round
+        self._last = log, last, counted
 
-    def _is_odd(self, line: Line) -> bool:
-        every = (one for filters in self._filters.values() for one in filters.filters)
-        return not any(one.match(line) for one in every)
-
-    def _note_odd(self, source: str, line: Line) -> None:
-        self._odd.append((source, line))
-
-    def _failure(self, at: float, log: str, source: str, failure: Failure) -> None:
-        """Counts one failure."""
-        if at >= self._deadline:
-            self._expire(at)
-        number, _, address, user, rule, *_ = failure
-        case = self._cases.known.get((source, rule, address))
-        if case is None:
-            case = self._cases.new(source, rule, address)
-        if number != self._number or log is not self._log:
-            self._number, self._log, self._counted = number, log, False
-            for cell in case.seen:
-                cell[0] += 1
-        of = case.rule
-        case.lines += 1
-        unknown = False
-        if user is not None:
-            users = of.users
-            users[user] = users.get(user, 0) + 1
-            unknown = not self._accounts or self._unknown(user)
-            case.unknown += unknown
-        if not self._counted and (of.lenient or (unknown and of.listening)):
-            self._counted = True
-            self.matched_lines += 1
-        if self._matched is not None:
-            for strict, tally in of.listening:
-                if unknown or not strict:
-                    self._matched(log, tally.name, failure)
-        if case.deaf != self._round:
-            if decisions := self._engine.observe(source, failure, at, at):
-                self._decided(decisions, number, log, unknown)
-            elif self._engine.deaf(source, rule, address):
-                case.deaf = self._round
+    def _other(self, at: float, log: str, source: str, found: Sign | Line) -> None:
+        """Takes note of what is no failure."""
+        if isinstance(found, Sign):  # an early one tells who is known, and what goes on
+            self._decided(self._engine.sign(found, at, at), found.number, log)
+        elif at >= self._since:
+            self.unmatched_lines += 1
+            if self._unmatched is not None:
+                self._unmatched(log, source, found)
 
     def _unknown(self, user: str) -> bool:
         return user.strip().lower() not in self._accounts
@@ -231,18 +181,3 @@ class Replay:
             if opening.until > self._since:
                 found[opening.since] = opening
         return list(found.values())
-
-
-def _blocks(log: Readable) -> Iterator[bytes]:
-    """A log in pieces of whole lines."""
-    rest = b""
-    while chunk := log.read(_CHUNK):
-        if len(rest) >= _LONGEST and b"\n" not in chunk:
-            continue
-        data = rest + chunk
-        end = whole(data)
-        if end:
-            yield text_of(data[:end])
-        rest = data[end:]
-    if rest:
-        yield text_of(rest)

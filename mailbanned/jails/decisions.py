@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mailbanned.jails.outages import Opening
 from mailbanned.model import Ban, Failure, Subject, Unban
@@ -14,8 +15,7 @@ MANUAL = "manual"
 WindowKey = tuple[str, Subject]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A failure that counts only if the account does not exist: somebody has to look."""
 
     jail: str

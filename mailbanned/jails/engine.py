@@ -97,7 +97,8 @@ class Engine:
             if outage:
                 if suspended is None:
                     opening = self.breaker.failure(subject_of(failure.address), at)
-                    decisions += self._undo(opening, now)
+                    if opening is not None:
+                        decisions += self._undo(opening, now)
                     suspended = self.breaker.suspends(at)
                 if suspended:
                     jail.suspended_total += 1
@@ -111,8 +112,11 @@ class Engine:
 
     def deaf(self, source: str, rule: str, address: str) -> bool:
         """Whether no jail counts what the rule finds of this address, since all keep it out."""
-        holds, listening = self.ledger.holds, self._listening.of(source, rule, address)
-        return all(who is not None and holds(name, who, of) for _, name, who, of, *_ in listening)
+        holds = self.ledger.holds
+        for _, name, subject, network, _, _, _ in self._listening.of(source, rule, address):
+            if subject is None or not holds(name, subject, network):
+                return False
+        return True
 
     def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:
         """Takes note of a good login, or of a server's word that its login backend fails."""

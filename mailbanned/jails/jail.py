@@ -11,7 +11,7 @@ from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.neighbours import Neighbours, around
 from mailbanned.jails.offences import Offences, grown
 from mailbanned.jails.window import Windows
-from mailbanned.model import Ban, Failure, Network, Subject, host_of, network_of, subject_of
+from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,11 @@ class Jail:
 
     def subject(self, address: str) -> Subject | None:
         """Under which subject failures of the address count here; None if they are ignored."""
-        host = host_of(address)
-        if self.ignore.covers(host):
+        if self.ignore.covers(address):
             return None
         subject = subject_of(address, self.rules.ipv6_prefix)
         # A ban of the whole prefix would take an ignored neighbour along: then only the one.
-        if host.version == 6 and self.ignore.touched_by(network_of(subject)):
+        if ":" in address and self.ignore.touched_by(network_of(subject)):
             return subject_of(address, 128)
         return subject
 
@@ -130,12 +129,16 @@ class Jail:
         self, subject: Subject, failure: Failure, at: float, ticks: float | None
     ) -> Ban | None:
         """Counts the attempts that the failure tells of; the ban if maxretry is reached."""
+        news, maxretry = self._attempts.news(subject, failure, at), self.rules.maxretry
         failures = 0
-        for _ in range(self._attempts.news(subject, failure, at)):
-            failures = self.windows.add(subject, at)
-            if failures >= self.rules.maxretry:
-                break
-        if failures < self.rules.maxretry:
+        if maxretry == 1:  # what would be noted now would be forgotten at once
+            failures = min(1, news)
+        else:
+            for _ in range(news):
+                failures = self.windows.add(subject, at)
+                if failures >= maxretry:
+                    break
+        if failures < maxretry:
             return None
         self.windows.forget(subject)
         until = self._until(subject, at)
