@@ -95,8 +95,8 @@ class JailTally:
         """One more ban, and the line and log that led to it."""
         record = {
             "address": ban.subject,
-            "at": iso(ban.since),
-            "until": iso(ban.until),
+            "at": ban.since,
+            "until": ban.until,
             "line": line,
             "failures": ban.failures,
             "user": ban.user,
@@ -113,7 +113,7 @@ class JailTally:
         if unban.reason == "expired":
             record["prevented"] = self._seen.of(unban.subject) - before
         else:
-            record["lifted"] = iso(unban.at)
+            record["lifted"] = unban.at
 
     def document(self) -> dict[str, Any]:
         """The jail as `mailbanned test --json` prints it.
@@ -137,8 +137,13 @@ class JailTally:
             "prevented": sum(ban["prevented"] for ban in self.bans),
             "addresses": self._addresses.document(),
             "users": self._users.document(),
-            "bans": self.bans,
+            "bans": [_dated(ban) for ban in self.bans],
         }
+
+
+def _dated(ban: dict[str, Any]) -> dict[str, Any]:
+    """A ban with its times as people read them."""
+    return {**ban, **{key: iso(ban[key]) for key in ("at", "until", "lifted")}}
 
 
 def match_document(log: str, jail: str, failure: Failure) -> dict[str, Any]:

@@ -16,14 +16,16 @@ from typing import NamedTuple
 from mailbanned.containers import plain
 from mailbanned.filters.filter import Filter
 from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
-from mailbanned.filters.prefix import split
+from mailbanned.filters.prefix import fields
 from mailbanned.filters.stamps import Stamps
 from mailbanned.filters.tally import Hits, Tally
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.model import Failure, Fields, Line, Sign
 
 LONGEST_LINE = 8192
-# After so many lines of a kind it is worth to compile their patterns into one.
+# After so many lines of a kind it may be worth to compile their patterns into one.
 _RARE = 500
+# One pass over a line costs as much as finding half a pattern in vain, or asking for 32 texts.
+_VAIN, _ASKED = 2, 32
 _MOST_GATHERED = 8
 
 
@@ -42,33 +44,38 @@ class _Plan:
     """What to do with a line that holds certain literals.
 
     tries: the patterns to try, filter by filter. suspect: whether it looks like a failure.
-    rare: so many more lines, and the patterns are chosen in one pass from then on.
+    rare: so many more lines, and it may be worth to choose the patterns in one pass. vain: how many
+    patterns were tried since the last time that it was not, and told of no failure.
+    which: finds the places of the patterns that match in one pass; None before it is worth it.
+    chosen: what to try if just these match, as far as `choose` was asked.
     """
 
-    __slots__ = ("_chosen", "_patterns", "_which", "rare", "suspect", "tries")
+    __slots__ = ("_patterns", "chosen", "rare", "suspect", "tries", "vain", "which")
 
     def __init__(self, filters: Sequence[Sequence[tuple[_Try, Pattern]]], suspect: bool) -> None:
         self.tries: _Tries = tuple(tuple(one for one, _ in each) for each in filters)
         self.suspect = suspect
         self.rare = _RARE
+        self.vain = 0
         self._patterns = filters
-        self._which: Callable[[bytes], list[int]] | None = None
-        self._chosen: dict[tuple[int, ...], _Tries] = {}
+        self.which: Callable[[bytes], list[int]] | None = None
+        self.chosen: dict[tuple[int, ...], _Tries] = {}
+
+    def is_slow(self) -> bool:
+        """Whether, of the last lines, one pass over each would have been quicker."""
+        patterns = sum(map(len, self.tries))
+        slow = _VAIN * self.vain / _RARE + patterns / _ASKED > 1
+        self.rare, self.vain = _RARE, 0
+        return slow
 
     def gather(self) -> None:
         """From now on the patterns that match are found together, which costs a compilation."""
         with suppress(PatternError):
             every = [pattern for each in self._patterns for _, pattern in each]
-            self._which = Chooser(every).which
+            self.which = Chooser(every).which
 
-    def choose(self, text: bytes) -> _Tries:
-        """The patterns to try on a text: those that match it, if that is quickly found."""
-        if self._which is None:
-            return self.tries
-        which = tuple(self._which(text))
-        return self._chosen.get(which) or self._choice(which)
-
-    def _choice(self, which: tuple[int, ...]) -> _Tries:
+    def choose(self, which: tuple[int, ...]) -> _Tries:
+        """The patterns to try on a text if just these match."""
         if not which:
             return self.tries
         filters, number = [], 0
@@ -79,14 +86,14 @@ class _Plan:
                     matching.append(_Try(b"", pattern.find_certain, one.hits))
                 number += 1
             filters.append(tuple(matching))
-        self._chosen[which] = tuple(one for one in filters if one)
-        return self._chosen[which]
+        self.chosen[which] = tuple(one for one in filters if one)
+        return self.chosen[which]
 
 
 class FilterSet:
     """The filters that share one source, and how that source writes its time stamps.
 
-    tally: what is counted goes there. line: the line of the last finding.
+    tally: what is counted goes there.
     on_unmatched: is given the lines that look like a failure and fit no pattern.
     """
 
@@ -103,7 +110,12 @@ class FilterSet:
         self._plans: dict[int, _Plan] = {}
         self._gathered = 0
         self.on_unmatched: Callable[[Line], None] | None = None
-        self.line = Line(0, None, b"")
+        self._line: Fields = (0, None, b"", 1)
+
+    @property
+    def line(self) -> Line:
+        """The line of the last finding."""
+        return Line(*self._line)
 
     def _chosen(self) -> tuple[list[list[tuple[bytes, _Try, Pattern]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
@@ -140,29 +152,43 @@ class FilterSet:
                 continue
             number += block.count(b"\n", counted, start)
             counted = start
-            line = split(block[start:end], number, self.stamps, now)
+            line = fields(block[start:end], number, self.stamps, now)
             plan = self._plans.get(mask) or self._plan(mask)
-            self.line = line
+            self._line = line
             _, at, text, _ = line
-            known = False
-            if plan.rare:
-                plan.rare -= 1
-                if not plan.rare:
-                    self._gather(plan)
-            for tries in plan.choose(text):
+            known, vain = False, 0
+            which = plan.which
+            if which is None:
+                every = plan.tries
+            else:
+                matching = tuple(which(text))
+                every = plan.chosen.get(matching) or plan.choose(matching)
+            for tries in every:
                 for also, find, hits in tries:
-                    if also in text and (found := find(line)):
-                        hits.count += 1
-                        hits.last_at = now if at is None else at
-                        known = True
-                        if type(found) is Failure or found[2] != "known":
-                            yield found
-                        break
+                    if also not in text:
+                        continue
+                    found = find(line)
+                    if found is None:
+                        vain += 1
+                        continue
+                    hits.count += 1
+                    hits.last_at = now if at is None else at
+                    known = True
+                    if type(found) is Failure or found[2] != "known":
+                        yield found
+                    else:
+                        vain += 1
+                    break
+            if which is None:
+                plan.vain += vain
+                plan.rare -= 1
+                if not plan.rare and plan.is_slow():
+                    self._gather(plan)
             if plan.suspect and not known:
-                self._note_unmatched(line, now)
+                self._note_unmatched(Line(*line), now)
 
     def _gather(self, plan: _Plan) -> None:
-        """A kind of line that comes often; only a few kinds may have this, for the memory."""
+        """Only a few kinds of lines may have this, for the memory."""
         if self._gathered < _MOST_GATHERED:
             self._gathered += 1
             plan.gather()

@@ -14,7 +14,7 @@ import re2
 
 from mailbanned.filters.literals import SHORTEST, required
 from mailbanned.filters.spelling import SpellingError, expand
-from mailbanned.model import Failure, Line, Sign, parse_address
+from mailbanned.model import Failure, Fields, Sign, parse_address
 
 _WHOLE = re2._Anchor.ANCHOR_BOTH
 _START = re2._Anchor.ANCHOR_START
@@ -25,7 +25,7 @@ _new = tuple.__new__  # half the cost of Failure(...)
 KINDS = ("failure", "known", "success", "outage")
 
 #: Looks at a line.
-Find = Callable[[Line], Failure | Sign | None]
+Find = Callable[[Fields], Failure | Sign | None]
 
 # What a Chooser may take at most; those of the shipped filters take a tenth of it.
 _CHOOSER_BYTES = 4 << 20
@@ -93,7 +93,7 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
     # Below the library's own match objects, which cost three times as much as the search.
     match, whole = compiled._regexp.Match, _WHOLE
 
-    def find(line: Line) -> Failure | Sign | None:
+    def find(line: Fields) -> Failure | Sign | None:
         number, at, text, times = line
         spans = match(whole, text, 0, len(text))
         if spans[0][0] < 0:

@@ -7,7 +7,6 @@ firewall) is a value that it returns and an answer that it is given later.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 
 from mailbanned.jails.breaker import Breaker
 from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
@@ -179,7 +178,7 @@ class Engine:
         if network is None or self.breaker.knows(network_of(network)):
             return ban
         reason = f"{ban.reason} ({jail.rules.widen_after} clients of the network banned)"
-        return replace(ban, subject=network, reason=reason)
+        return ban._replace(subject=network, reason=reason)
 
     def _enter(self, jail: Jail | None, ban: Ban) -> Ban:
         self.ledger.add(ban)

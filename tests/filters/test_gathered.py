@@ -49,8 +49,8 @@ def test_the_verdicts_are_the_same(
     assert told(fresh(names), samples(names)) == expected
 
 
-def test_only_frequent_lines_are_worth_it_and_only_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patterns are compiled together after many lines of a kind, and for a few kinds only."""
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many patterns each chooser is made of."""
     made: list[int] = []
 
     class Counted(Chooser):
@@ -59,12 +59,38 @@ def test_only_frequent_lines_are_worth_it_and_only_some(monkeypatch: pytest.Monk
             super().__init__(patterns)
 
     monkeypatch.setattr(filterset, "Chooser", Counted)
+    return made
+
+
+def test_only_frequent_lines_are_worth_it_and_only_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns are compiled together after many lines of a kind, and for a few kinds only."""
+    made = counted(monkeypatch)
+    monkeypatch.setattr(filterset, "_MOST_GATHERED", 3)
     names = SERVICES[0]
     filters = fresh(names)
     told(filters, samples(names))
     assert not made
     told(filters, samples(names) * filterset._RARE)
-    assert len(made) == filterset._MOST_GATHERED
+    assert len(made) == 3
+
+
+SASL = "warning: unknown[203.0.113.5]: SASL LOGIN authentication failed: , sasl_username=x"
+NO_SUCH = (
+    "NOQUEUE: reject: RCPT from unknown[203.0.113.5]: 550 5.1.1 <x@example.org>: Recipient address "
+    "rejected: User unknown in virtual mailbox table; from=<> to=<x@example.org> helo=<x>"
+)
+
+
+@pytest.mark.parametrize(("text", "gathered"), [(SASL, False), (NO_SUCH, True)])
+def test_only_where_patterns_are_tried_in_vain(
+    text: str, gathered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines whose first pattern tells at once are not looked through for all of them before."""
+    made = counted(monkeypatch)
+    line = f"May  1 06:43:08 mx postfix/smtpd[123]: {text}\n".encode()
+    found, _, _ = told(fresh(SERVICES[0]), line * filterset._RARE)
+    assert len(found) == filterset._RARE
+    assert bool(made) is gathered
 
 
 @pytest.mark.parametrize("answer", [[], PatternError("too many")])
