@@ -45,7 +45,15 @@ class Asker:
     async def _work(self, answer: Callable[[Question, bool | None], None]) -> None:
         while True:
             question = await self._questions.get()
-            answer(question, await self.accounts.exists(question.user))
+            answer(question, await self._exists(question.user))
+
+    async def _exists(self, user: str) -> bool | None:
+        """As Accounts.exists. Those that were exchanged meanwhile could not tell any more."""
+        while True:
+            accounts = self.accounts
+            exists = await accounts.exists(user)
+            if exists is not None or accounts is self.accounts:
+                return exists
 
     async def exchange(self, accounts: Accounts) -> None:
         """From now on other accounts are asked."""

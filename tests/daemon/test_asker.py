@@ -1,0 +1,35 @@
+"""The asker: every question is answered, whatever becomes of the database that it went to."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mailbanned.accounts import CachedAccounts
+from mailbanned.daemon.asker import Asker
+from mailbanned.jails import Question
+from mailbanned.model import Failure
+from tests.accounts.scripted import ManualClock, ScriptedLookup
+
+
+def question(user: str) -> Question:
+    failure = Failure(1, None, "203.0.113.5", user, "postfix-sasl/login")
+    return Question("postfix-sasl-unknown", user, failure, 0.0, None)
+
+
+async def test_what_a_reload_interrupts_is_asked_again() -> None:
+    """A question that is on its way when the accounts are exchanged goes to the new ones."""
+    clock, before, after = ManualClock(), ScriptedLookup(), ScriptedLookup("info")
+    before.hold = True
+    asker = Asker(CachedAccounts(before, clock, 5.0))
+    answers: asyncio.Queue[tuple[str, bool | None]] = asyncio.Queue()
+    running = asyncio.create_task(
+        asker.run(lambda asked, exists: answers.put_nowait((asked.user, exists)))
+    )
+    asker.ask(question("mallory"))
+    asker.ask(question("info"))
+    await before.next_held(2)
+    await asker.exchange(CachedAccounts(after, clock, 5.0))
+    async with asyncio.timeout(10):
+        assert {await answers.get(), await answers.get()} == {("mallory", False), ("info", True)}
+    assert before.closed
+    running.cancel()
