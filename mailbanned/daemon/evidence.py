@@ -30,21 +30,23 @@ class Evidence:
     """Lines by address."""
 
     def __init__(self) -> None:
-        self._traces: OrderedDict[str, deque[Trace]] = OrderedDict()
+        # What traces hold, in bare tuples: few of them are ever asked for.
+        self._traces: OrderedDict[str, deque[tuple[float, str, Failure, bytes]]] = OrderedDict()
 
     def note(self, at: float, source: str, failure: Failure, text: bytes) -> None:
         """One more line."""
-        traces = self._traces.get(failure.address)
+        address = failure.address
+        traces = self._traces.get(address)
         if traces is None:
-            traces = self._traces[failure.address] = deque(maxlen=_LINES)
+            traces = self._traces[address] = deque(maxlen=_LINES)
             if len(self._traces) > _ADDRESSES:
                 self._traces.popitem(last=False)
         else:
-            self._traces.move_to_end(failure.address)
-            last = traces[-1]
-            if (last.at, last.source, last.failure.number) == (at, source, failure.number):
+            self._traces.move_to_end(address)
+            before, where, last, _ = traces[-1]
+            if last.number == failure.number and before == at and where == source:
                 return  # the same line, as another filter sees it
-        traces.append(Trace(at, source, failure, text[:_LONGEST]))
+        traces.append((at, source, failure, text[:_LONGEST]))
 
     def of(self, network: Network) -> list[Trace]:
         """The newest lines that told of an address in the network, oldest first."""
@@ -53,4 +55,4 @@ class Evidence:
     def _within(self, network: Network) -> Iterator[Trace]:
         for address, traces in self._traces.items():
             if host_of(address) in network:
-                yield from traces
+                yield from (Trace(*trace) for trace in traces)

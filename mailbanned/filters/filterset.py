@@ -113,9 +113,9 @@ class FilterSet:
         self._line: Fields = (0, None, b"", 1)
 
     @property
-    def line(self) -> Line:
-        """The line of the last finding."""
-        return Line(*self._line)
+    def text(self) -> bytes:
+        """The text of the line of the last finding."""
+        return self._line[2]
 
     def _chosen(self) -> tuple[list[list[tuple[bytes, _Try, Pattern]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
