@@ -13,7 +13,7 @@ from mailbanned.clock import Clock
 from mailbanned.model import Block
 
 _BLOCKS = 2
-_TURN_S = 0.003
+_TURN_S = 0.005
 
 
 class Intake:
