@@ -143,17 +143,20 @@ class FilterSet:
         now: for stamps without a year. first_line: the number of the block's first line.
         """
         block = plain(block)
-        number, counted = first_line, 0
+        stamps, plans = self.stamps, self._plans
+        # The line behind the last one that was looked at: its number, and where it begins.
+        number, after = first_line, 0
         for start, mask in self._candidates(block):
+            if start != after:
+                number += block.count(b"\n", after, start)
             end = block.find(b"\n", start)
             end = len(block) if end < 0 else end
+            number, after = number + 1, end + 1
             if end - start > LONGEST_LINE:
                 self.tally.overlong += 1
                 continue
-            number += block.count(b"\n", counted, start)
-            counted = start
-            line = fields(block[start:end], number, self.stamps, now)
-            plan = self._plans.get(mask) or self._plan(mask)
+            line = fields(block[start:end], number - 1, stamps, now)
+            plan = plans.get(mask) or self._plan(mask)
             self._line = line
             _, at, text, _ = line
             known, vain = False, 0
