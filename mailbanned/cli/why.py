@@ -62,6 +62,8 @@ def _ban(ban: dict[str, Any], address: str) -> Iterator[str]:
         yield f"  in force since {_time(ban['in_force_since'])}"
     else:
         yield "  not in force: it waits for the firewall"
+        if ban.get("kept_out_since"):
+            yield f"  kept out by an interim ban since {_time(ban['kept_out_since'])}"
 
 
 def _before(before: dict[str, Any]) -> Iterator[str]:

@@ -207,7 +207,13 @@ class Core:
 
     def in_force_since(self, subject: Subject) -> float | None:
         """When the firewall last took the subject's ban (epoch); None if it has not."""
-        ticks = self._in_force.get(subject)
+        return self._when(self._in_force.get(subject))
+
+    def kept_out_since(self, subject: Subject) -> float | None:
+        """Since when an interim ban stands in for one that waits (epoch); None without one."""
+        return self._when(self._kept_out.get(subject))
+
+    def _when(self, ticks: float | None) -> float | None:
         return None if ticks is None else self._clock.now() - (self._clock.ticks() - ticks)
 
     async def confirmed(self, subject: Subject) -> None:

@@ -57,6 +57,7 @@ def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
         "user": ban.user,
         "reason": ban.reason,
         "in_force_since": iso(daemon.core.in_force_since(ban.subject)),
+        "kept_out_since": iso(daemon.core.kept_out_since(ban.subject)),
     }
 
 

@@ -76,6 +76,9 @@ def test_unbanned_while_firewalld_sleeps(lab: Lab, asleep: Running) -> None:
     """Whoever is let in again does not wait for firewalld or for the end of the minute."""
     asleep.append("secure", ssh(A), ssh(B))
     asleep.wait(lambda: A in interim(lab) and B in interim(lab), "both are kept out")
+    said = asleep.cli("why", A).stdout
+    assert "not in force: it waits for the firewall" in said
+    assert "kept out by an interim ban since" in said
     asleep.cli("unban", A)
     asleep.wait(lambda: A not in interim(lab), "it is let in")
     with lab.listen(PORT):
