@@ -125,6 +125,24 @@ def test_saved_changes_restore_the_same_engine() -> None:
     assert bans(fail(there, 3.0)) == bans(fail(here, 3.0))
 
 
+def test_a_jail_that_becomes_strict_forgets_what_it_had_counted() -> None:
+    """With maxretry = 1 from now on, the next failure bans, and nothing counts twice."""
+    engine = Engine([rules(maxretry=3)])
+    fail(engine, 1.0, 2.0)
+    engine.configure([rules(maxretry=1)])
+    engine.changed_windows()
+    (ban,) = bans(fail(engine, 3.0))
+    assert ban.failures == 1
+    assert engine.changed_windows() == {("sshd", subject()): ()}
+
+
+def test_a_ban_at_the_first_failure_leaves_nothing_to_be_saved() -> None:
+    """With maxretry = 1 no window is ever written down."""
+    engine = Engine([rules(maxretry=1)])
+    assert len(bans(fail(engine, 1.0))) == 1
+    assert engine.changed_windows() == {}
+
+
 def test_unban_lifts_and_forgets() -> None:
     """A lifted subject starts anew in every jail: no ban holds, and no old failure counts."""
     engine = Engine([rules("a", maxretry=1), rules("b", maxretry=3)])

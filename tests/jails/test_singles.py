@@ -61,6 +61,18 @@ def test_times(held: dict[Subject, float], since: float, until: float) -> None:
     assert everybody(singles) == set(held) - gone
 
 
+@given(HELD, TIMES)
+def test_who_is_left_can_be_taken_out(held: dict[Subject, float], until: float) -> None:
+    """Whatever went before, everybody who is there is found, up to the last one."""
+    singles = filled(held)
+    for subject in list(held)[::3]:
+        assert singles.swap(subject, 1.0, -inf) == held.pop(subject)
+    gone = set(singles.drop(-inf, until))
+    left = {who: at for who, at in held.items() if who not in gone}
+    assert {who: singles.pop(who) for who in held} == {who: left.get(who) for who in held}
+    assert everybody(singles) == set()
+
+
 @given(HELD, st.one_of(SUBJECTS.map(network_of), st.just(ip_network("2001:db8::/32"))))
 def test_within(held: dict[Subject, float], network: IPv6Network) -> None:
     """Who shares an address with a network is found, wider or narrower than a subject."""
