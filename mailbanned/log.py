@@ -12,7 +12,14 @@ import os
 import sys
 from typing import Any, Literal
 
-import structlog
+# structlog would load rich, which takes 4 MB, for tracebacks that are never printed here.
+_WITHOUT = "rich" not in sys.modules
+if _WITHOUT:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _WITHOUT:
+    del sys.modules["rich"]
 
 Form = Literal["auto", "text", "keyvalue", "json"]
 

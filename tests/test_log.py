@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +168,15 @@ def test_level_is_a_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().err
     assert "small talk" not in text
     assert "bad news" in text
+
+
+def test_the_daemon_does_not_carry_the_screen() -> None:
+    """The log loads no rich, which the command line can still load afterwards."""
+    code = (
+        "import sys, mailbanned.daemon, mailbanned.log; print('rich' in sys.modules); "
+        "import rich.console; print('rich' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", "True"]
