@@ -3,8 +3,8 @@
     log bytes -> Block -> Line -> Failure -> Ban -> packets dropped
 
 Times are seconds since the epoch (float, UTC). `None` as an end means "permanent".
-Line and Failure are tuples rather than dataclasses because the busiest logs make hundreds of
-thousands of them a second, and a tuple is made four times as fast.
+Line, Failure, Sign and Ban are tuples rather than dataclasses because the busiest logs make
+hundreds of thousands of them a second, and a tuple is made four times as fast.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class MySQLLookup:
 
     async def exists(self, user: str) -> bool | None:
         """See Lookup.exists."""
-        mine = len(self._idle) < 2 and await self._wait_for_turn()
+        mine = await self._take_turn()
         try:
             if self._idle:
                 with suppress(Exception):  # the server may have hung up meanwhile
@@ -92,8 +92,12 @@ class MySQLLookup:
             if mine:
                 self._turn.release()
 
-    async def _wait_for_turn(self) -> bool:
-        """Waits a little for the connection of somebody else; False if that did not help."""
+    async def _take_turn(self) -> bool:
+        """Waits a little for the connection of somebody else; False if there is another one, or if
+        that did not help.
+        """
+        if self._turn.locked() and self._idle:
+            return False
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 return await self._turn.acquire()

@@ -86,7 +86,8 @@ class Cases:
         rules = self._rules()
         for rule in rules:
             rule.count()
-        if any(len(rule.cases) > _MOST or len(rule.users) > _MOST for rule in rules):
+        cases = sum(len(rule.cases) for rule in rules)
+        if cases > _MOST or any(len(rule.users) > _MOST for rule in rules):
             self.tell()
 
     def tell(self) -> None:
@@ -97,7 +98,9 @@ class Cases:
                 for address, case in rule.cases.items():
                     tally.failed(address, case.unknown if strict else case.lines)
                 tally.tried(self._counted(rule.users.items(), strict))
-                tally.trim()
+        for rule in self._rules():
+            for _, tally in rule.listening:
+                tally.trim()  # once all is told, lest somebody is dropped who comes again
             rule.cases.clear()
             rule.users.clear()
 

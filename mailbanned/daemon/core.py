@@ -210,7 +210,7 @@ class Core:
         return self._when(self._in_force.get(subject))
 
     def kept_out_since(self, subject: Subject) -> float | None:
-        """Since when an interim ban stands in for one that waits (epoch); None without one."""
+        """When an interim ban first stood in for one that still waits (epoch); None if none did."""
         return self._when(self._kept_out.get(subject))
 
     def _when(self, ticks: float | None) -> float | None:

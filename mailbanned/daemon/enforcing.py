@@ -91,6 +91,10 @@ class Enforcing:
         """Whether the banned are kept out while they wait for firewalld."""
         return self._interim.state()
 
+    def keeps_out(self, subject: Subject) -> bool:
+        """Whether an interim ban of the subject holds."""
+        return self._interim.keeps_out(subject)
+
     def sessions(self) -> str:
         """Whether live connections of banned subjects are ended."""
         return self._sessions.state() if self._cuts else "off"

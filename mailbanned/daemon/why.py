@@ -57,8 +57,13 @@ def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
         "user": ban.user,
         "reason": ban.reason,
         "in_force_since": iso(daemon.core.in_force_since(ban.subject)),
-        "kept_out_since": iso(daemon.core.kept_out_since(ban.subject)),
+        "kept_out_since": iso(_kept_out_since(daemon, ban.subject)),
     }
+
+
+def _kept_out_since(daemon: Daemon, subject: Subject) -> float | None:
+    holds = daemon.enforcing.keeps_out(subject)
+    return daemon.core.kept_out_since(subject) if holds else None
 
 
 def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, Any]]:

@@ -68,11 +68,16 @@ class _Plan:
         self.rare, self.vain = _RARE, 0
         return slow
 
-    def gather(self) -> None:
-        """From now on the patterns that match are found together, which costs a compilation."""
+    def gather(self) -> bool:
+        """From now on the patterns that match are found together, which costs a compilation.
+
+        False if they are too many for that. It is to be tried once only.
+        """
+        self.rare = 0
         with suppress(PatternError):
             every = [pattern for each in self._patterns for _, pattern in each]
             self.which = Chooser(every).which
+        return self.which is not None
 
     def choose(self, which: tuple[int, ...]) -> _Tries:
         """The patterns to try on a text if just these match."""
@@ -193,8 +198,7 @@ class FilterSet:
     def _gather(self, plan: _Plan) -> None:
         """Only a few kinds of lines may have this, for the memory."""
         if self._gathered < _MOST_GATHERED:
-            self._gathered += 1
-            plan.gather()
+            self._gathered += plan.gather()
 
     def _note_unmatched(self, line: Line, now: float) -> None:
         if not any(suspect in line.text for suspect in self._suspects):

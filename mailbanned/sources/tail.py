@@ -16,7 +16,7 @@ from mailbanned.sources.lines import messages
 from mailbanned.sources.marks import TAIL_BYTES, Identity, Mark, fingerprint
 from mailbanned.sources.raw import Packed, Raw, open_raw
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 512 * 1024
 
 
 class Rewritten(Exception):

@@ -110,3 +110,25 @@ def test_where_the_memory_does_not_do_they_are_tried_one_by_one(
     monkeypatch.setattr(filterset, "_RARE", 1)
     monkeypatch.setattr(filterset, "Chooser", Poor)
     assert told(fresh(names), samples(names)) == expected
+
+
+def test_what_cannot_be_compiled_is_tried_once_and_takes_nobodys_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Patterns that are too many for one pass are not compiled again and again."""
+    tried: list[int] = []
+
+    class TooMany:
+        def __init__(self, patterns: Sequence[Pattern]) -> None:
+            tried.append(len(patterns))
+            raise PatternError("too many")
+
+    monkeypatch.setattr(filterset, "Chooser", TooMany)
+    line = f"May  1 06:43:08 mx postfix/smtpd[123]: {NO_SUCH}\n".encode()
+    filters = fresh(SERVICES[0])
+    told(filters, line * filterset._RARE * 3)
+    assert len(tried) == 1
+    made = counted(monkeypatch)
+    monkeypatch.setattr(filterset, "_MOST_GATHERED", 1)
+    told(filters, line.replace(b": reject:", b", sasl_method=: reject:") * filterset._RARE)
+    assert len(made) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from mailbanned.clock import SystemClock
 from mailbanned.containers import plain
-from mailbanned.sources import FileSource, Journalctl, JournalSource, Watcher
+from mailbanned.sources import FileSource, Journalctl, JournalSource, Watcher, tail
 from tests.runtimes import cri
 from tests.sources.contract import Log, SourceContract
 from tests.sources.journals import Journal
@@ -108,6 +108,12 @@ class JournalLog:
     async def serve(self) -> None:
         await asyncio.sleep(0)
         await self._journalctl.run()
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the contract calls many lines does not fit into one of them."""
+    monkeypatch.setattr(tail, "CHUNK_BYTES", 128 * 1024)
 
 
 class TestPlainLog(SourceContract):

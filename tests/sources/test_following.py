@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mailbanned.sources.tail import CHUNK_BYTES
 from tests.sources.rig import Reader, append, until
 
 
@@ -206,4 +207,4 @@ async def test_back_pressure_holds_the_source_and_loses_nothing(log: Path) -> No
         assert reader.state.lag_bytes == held.lag_bytes + 800_000
         reader.gate.set()
         await reader.read(b"".join(lines))
-        assert all(len(block.data) <= 256 * 1024 for block in reader.blocks)
+        assert all(len(block.data) <= CHUNK_BYTES for block in reader.blocks)
