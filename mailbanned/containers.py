@@ -113,8 +113,19 @@ def whole(data: bytes) -> int:
     a megabyte stands behind that, nobody waits any longer, and what may still come of the message
     passes for one of its own.
     """
-    end = data.rfind(b"\n") + 1
+    return _reach(data, framed(data))
+
+
+def taken(data: bytes) -> tuple[bytes, int]:
+    """How far data consists of whole messages (see `whole`), and these as `plain` gives them."""
     at = framed(data)
+    end = _reach(data, at)
+    return (data[:end], end) if at < 0 else (plain(data[:end]), end)
+
+
+def _reach(data: bytes, at: int) -> int:
+    """As `whole`; at: what `framed` says."""
+    end = data.rfind(b"\n") + 1
     if at < 0:
         return end
     unfinished: set[bytes] = set()

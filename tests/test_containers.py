@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.containers import LONGEST, plain, whole
+from mailbanned.containers import LONGEST, plain, taken, whole
 from mailbanned.filters import Stamps, split
 from tests.runtimes import STAMP, Write, Written, cri, docker, logs
 
@@ -179,3 +179,10 @@ def test_nothing_raises_and_no_line_is_made_up(block: bytes) -> None:
     for old, new in zip(before, after, strict=True):
         assert new in (old, b"") or new.startswith((OUT, ERR))
     assert 0 <= whole(block) <= len(block)
+
+
+@given(st.lists(st.sampled_from([cri("a"), cri("b", final=False), cri("c", "stderr"), b"plain\n"])))
+def test_taken_is_whole_and_plain_in_one(lines: list[bytes]) -> None:
+    """What is taken of a log's start is what `whole` and `plain` give one after the other."""
+    data = b"".join(lines) + b"begun"
+    assert taken(data) == (plain(data[: whole(data)]), whole(data))

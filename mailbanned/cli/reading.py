@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from mailbanned.cli.exported import text_of
-from mailbanned.containers import whole
+from mailbanned.containers import plain, taken
 from mailbanned.filters import FilterSet
 from mailbanned.model import Failure, Line, Sign
 
@@ -81,7 +81,7 @@ class Reading:
         """What all sources find in whole lines, the first of which has this number."""
         every: list[tuple[str, Found]] = []
         for source, filters in self._filters.items():
-            found: list[Found] = list(filters.read(block, now, number))
+            found: list[Found] = list(filters.read(block, now, number, joined=True))
             if len(self._filters) == 1 and not self._odd:
                 yield source, found
                 return
@@ -113,15 +113,15 @@ def _singly(runs: Iterator[Run]) -> Iterator[Run]:
 
 
 def _blocks(log: Readable) -> Iterator[bytes]:
-    """A log in pieces of whole lines."""
+    """A log in pieces of whole messages, each in one line."""
     rest = b""
     while chunk := log.read(_CHUNK):
         if len(rest) >= _LONGEST and b"\n" not in chunk:
             continue
         data = rest + chunk
-        end = whole(data)
+        block, end = taken(data)
         if end:
-            yield text_of(data[:end])
+            yield text_of(block)
         rest = data[end:]
     if rest:
-        yield text_of(rest)
+        yield text_of(plain(rest))

@@ -92,6 +92,8 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
     more = bool(in_session or in_passdb or in_times or summary)
     # Below the library's own match objects, which cost three times as much as the search.
     match, whole = compiled._regexp.Match, _WHOLE
+    if kind == "failure" and in_addr is not None and not more:
+        return _finder_of_failures(match, rule, in_addr, in_user)
 
     def find(line: Fields) -> Failure | Sign | None:
         number, at, text, times = line
@@ -110,12 +112,31 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
             user = None if name in _NO_NAME else name.decode("utf-8", "replace")
         if kind != "failure" or address is None:
             return Sign(number, at, kind, address, user, rule)
-        if not more and times == 1:
-            return _new(Failure, (number, at, address, user, rule, False, None, None, 1))
         session, passdb = _text(text, spans, in_session), _text(text, spans, in_passdb)
         if in_times is not None:
             times = min(MOST_TIMES, times * _number(_text(text, spans, in_times)))
         return Failure(number, at, address, user, rule, summary, session, passdb, times)
+
+    return find
+
+
+def _finder_of_failures(match: Any, rule: str, in_addr: int, in_user: int | None) -> Find:
+    """How most patterns look at lines: they say who failed, and perhaps as whom."""
+    whole, new, parse, no_name = _WHOLE, _new, parse_address, _NO_NAME
+
+    def find(line: Fields) -> Failure | None:
+        number, at, text, times = line
+        spans = match(whole, text, 0, len(text))
+        start, end = spans[in_addr]
+        if start < 0 or (address := parse(text[start:end])) is None:
+            return None
+        user = None
+        if in_user is not None:
+            start, end = spans[in_user]
+            name = text[start:end]
+            if name not in no_name:
+                user = name.decode("utf-8", "replace")
+        return new(Failure, (number, at, address, user, rule, False, None, None, times))
 
     return find
 
