@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import FrozenInstanceError
 from datetime import datetime
 from ipaddress import ip_address, ip_network
 
@@ -109,14 +108,13 @@ def test_ban_ends_at_until() -> None:
 
 def test_values_are_frozen() -> None:
     """Nobody on the way changes a value that another holds."""
-    values: list[object] = [
-        Ban("sshd", NAMED, 1.0, 2.0, 3),
-        Unban("sshd", NAMED, 1.0, "expired"),
-        Block("sshd", b"", 1.0, 1.0, True),
+    values: list[tuple[object, str]] = [
+        (Ban("sshd", NAMED, 1.0, 2.0, 3), "jail"),
+        (Unban("sshd", NAMED, 1.0, "expired"), "jail"),
+        (Block("sshd", b"", 1.0, 1.0, True), "source"),
     ]
-    for value in values:
-        name = next(iter(type(value).__slots__))  # type: ignore[attr-defined]
-        with pytest.raises(FrozenInstanceError):
+    for value, name in values:
+        with pytest.raises(AttributeError):
             setattr(value, name, "other")
 
 
