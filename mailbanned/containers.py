@@ -105,29 +105,18 @@ def _text(found: Part) -> bytes:
     return text[: -1 if found.final else None].replace("\n", "\\n").encode("utf-8", "replace")
 
 
-def whole(data: bytes) -> int:
-    """How far data, which begins at the start of a line, consists of whole messages.
-
-    That is the end of its last line, unless the final part of a message is still missing. Then it
-    is where that message begins, or the first of those that are interleaved with it. If more than
-    a megabyte stands behind that, nobody waits any longer, and what may still come of the message
-    passes for one of its own.
-    """
-    return _reach(data, framed(data))
-
-
 def taken(data: bytes) -> tuple[bytes, int]:
-    """How far data consists of whole messages (see `whole`), and these as `plain` gives them."""
-    at = framed(data)
-    end = _reach(data, at)
-    return (data[:end], end) if at < 0 else (plain(data[:end]), end)
+    """The whole messages at the start of data, as `plain` gives them, and how far they reach.
 
-
-def _reach(data: bytes, at: int) -> int:
-    """As `whole`; at: what `framed` says."""
+    data begins at the start of a line. They reach to the end of its last line, unless the final
+    part of a message is still missing. Then it is to where that message begins, or the first of
+    those that are interleaved with it. If more than a megabyte stands behind that, nobody waits any
+    longer, and what may still come of the message passes for one of its own.
+    """
     end = data.rfind(b"\n") + 1
+    at = framed(data)
     if at < 0:
-        return end
+        return data[:end], end
     unfinished: set[bytes] = set()
     begin = at
     while at < end:
@@ -142,7 +131,8 @@ def _reach(data: bytes, at: int) -> int:
                 begin = begin if unfinished else at
                 unfinished.add(found.stream)
         at = after
-    return begin if unfinished else end
+    end = begin if unfinished else end
+    return plain(data[:end]), end
 
 
 def plain(block: bytes) -> bytes:

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.containers import LONGEST, plain, taken, whole
+from mailbanned.containers import LONGEST, plain, taken
 from mailbanned.filters import Stamps, split
 from tests.runtimes import STAMP, Write, Written, cri, docker, logs
 
 OUT, ERR = STAMP + b" stdout F ", STAMP + b" stderr F "
+
+
+def whole(data: bytes) -> int:
+    """How far data consists of whole messages."""
+    _, end = taken(data)
+    return end
 
 
 @pytest.mark.parametrize("write", [cri, docker])
@@ -182,7 +188,7 @@ def test_nothing_raises_and_no_line_is_made_up(block: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from([cri("a"), cri("b", final=False), cri("c", "stderr"), b"plain\n"])))
-def test_taken_is_whole_and_plain_in_one(lines: list[bytes]) -> None:
-    """What is taken of a log's start is what `whole` and `plain` give one after the other."""
+def test_what_is_taken_is_plain(lines: list[bytes]) -> None:
+    """What is taken of a log's start is its whole messages as `plain` gives them."""
     data = b"".join(lines) + b"begun"
     assert taken(data) == (plain(data[: whole(data)]), whole(data))

@@ -92,13 +92,14 @@ class Cases:
 
     def tell(self) -> None:
         """Tells the jails, and begins anew."""
-        for rule in self._rules():
+        rules = self._rules()
+        for rule in rules:
             rule.count()
             for strict, tally in rule.listening:
                 for address, case in rule.cases.items():
                     tally.failed(address, case.unknown if strict else case.lines)
                 tally.tried(self._counted(rule.users.items(), strict))
-        for rule in self._rules():
+        for rule in rules:
             for _, tally in rule.listening:
                 tally.trim()  # once all is told, lest somebody is dropped who comes again
             rule.cases.clear()

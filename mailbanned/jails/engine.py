@@ -96,8 +96,7 @@ class Engine:
             if outage:
                 if suspended is None:
                     opening = self.breaker.failure(subject_of(failure.address), at)
-                    if opening is not None:
-                        decisions += self._undo(opening, now)
+                    decisions += self._undo(opening, now)
                     suspended = self.breaker.suspends(at)
                 if suspended:
                     jail.suspended_total += 1

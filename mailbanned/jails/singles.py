@@ -60,7 +60,6 @@ class Singles:
     def __init__(self) -> None:
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._secret = randbits(64)
-        self._kept = 0
         self.forgotten = 0
 
     def swap(self, subject: Subject, at: float, quiet: float) -> float | None:
@@ -77,23 +76,19 @@ class Singles:
         index = bisect_left(numbers, number)
         if index < len(numbers) and numbers[index] == number:
             del numbers[index]
-            self._kept -= 1
             return shard.times.pop(index)
         numbers.insert(index, number)
         shard.times.insert(index, at)
-        self._kept += 1
         shard.due -= 1
         if not shard.due or len(numbers) > _ROOM:
             self._clean(shard, quiet)
         return None
 
     def _clean(self, shard: _Shard, quiet: float) -> None:
-        self._kept -= len(shard.keep(lambda at: at > quiet))
+        shard.keep(lambda at: at > quiet)
         if len(shard.times) > _ROOM:
             newest_to_go = max(nsmallest(_ROOM // 4, shard.times))
-            forgotten = len(shard.keep(lambda at: at > newest_to_go))
-            self.forgotten += forgotten
-            self._kept -= forgotten
+            self.forgotten += len(shard.keep(lambda at: at > newest_to_go))
         shard.due = max(64, len(shard.times) // 2)
 
     def _find(self, subject: Subject) -> tuple[_Shard, int] | None:
@@ -115,20 +110,17 @@ class Singles:
 
     def pop(self, subject: Subject) -> float | None:
         """Takes the time of a subject out; None if there is none."""
-        found = self._find(subject) if self._kept else None
+        found = self._find(subject)
         if found is None:
             return None
         shard, index = found
-        self._kept -= 1
         del shard.numbers[index]
         return shard.times.pop(index)
 
     def drop(self, since: float, until: float) -> list[Subject]:
         """Takes out all times from since (included) to until; returns whose they were."""
-        dropped = [s.keep(lambda at: not since <= at < until) for s in self._shards]
-        found = [_subject(number) for number in chain.from_iterable(dropped)]
-        self._kept -= len(found)
-        return found
+        dropped = (s.keep(lambda at: not since <= at < until) for s in self._shards)
+        return [_subject(number) for number in chain.from_iterable(dropped)]
 
     def later_than(self, at: float) -> int:
         """How many times are later."""

@@ -12,7 +12,7 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
-from mailbanned.containers import plain, whole
+from mailbanned.containers import plain, taken
 from mailbanned.filters import FilterSet, Stamps
 from mailbanned.jails import Engine, JailRules, Question
 from mailbanned.model import Ban, Failure, Sign, network_of, parse_address, subject_of
@@ -58,7 +58,7 @@ def _in_blocks(data: bytes) -> Iterator[Failure | Sign]:
     lines = data.split(b"\n")
     for at, line in enumerate(lines, start=1):
         block += line + (b"\n" if at < len(lines) else b"")
-        if at == len(lines) or whole(block) == len(block):
+        if at == len(lines) or taken(block)[1] == len(block):
             yield from filters.read(block, NOW, number)
             number += block.count(b"\n")
             block = b""
