@@ -35,7 +35,8 @@ _DOCKER = re.compile(
     rb'\{"log":(' + _STRING + rb'),"stream":"(stdout|stderr)",'
     rb'(?:"attrs":\{(?:[^"{}]|' + _STRING + rb')*\},)?"time":"(' + _STAMP + rb')"\}\r?'
 )
-_CUT_OFF = (b" stdout P ", b" stderr P ")
+# One search for both streams, and a first byte that logs hold less often than blanks.
+_CUT_OFF = re.compile(rb"std(?:out|err) P ")
 # Control characters pass, so that whatever the expression above lets through can be read.
 _decode = json.JSONDecoder(strict=False).decode
 
@@ -59,21 +60,28 @@ def framed(data: bytes, start: int = 0) -> int:
 
     data[start:] begins at the start of a line. Nearly free where there is none.
     """
-    found = []
-    for mark in _CUT_OFF:
-        at = data.find(mark, start)
-        while at >= 0:
-            line = max(start, data.rfind(b"\n", start, at) + 1)
-            head = CRI.match(data, line)
-            if head is not None and head[2] == b"P":
-                found.append(line)
-                break
-            end = data.find(b"\n", at)
-            at = data.find(mark, end) if end >= 0 else -1
+    docker = _docker(data, start)
+    before = docker if docker >= 0 else len(data)
+    hit = _CUT_OFF.search(data, start, before)
+    while hit is not None:
+        line = max(start, data.rfind(b"\n", start, hit.start()) + 1)
+        head = CRI.match(data, line)
+        if head is not None and head[2] == b"P":
+            return line
+        end = data.find(b"\n", hit.end(), before)
+        hit = _CUT_OFF.search(data, end, before) if end >= 0 else None
+    return docker
+
+
+def _docker(data: bytes, start: int) -> int:
+    """Where the first line begins that docker wrote; -1 if there is none."""
     if data.startswith(_DOCKER_HEAD, start):
         return start
-    docker = data.find(b"\n" + _DOCKER_HEAD, start) + 1
-    return min([*found, docker] if docker else found, default=-1)
+    brace = data.find(b"{", start)  # most logs hold none, and one byte is found at memory speed
+    if brace < 0:
+        return -1
+    at = data.find(b"\n" + _DOCKER_HEAD, max(start, brace - 1))
+    return at + 1 if at >= 0 else -1
 
 
 def part(line: bytes) -> Part | None:

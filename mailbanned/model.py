@@ -27,7 +27,7 @@ Subject = NewType("Subject", str)
 class Block:
     """Whole lines read at once from one source.
 
-    data: complete lines, each ending in LF (never a part of a line).
+    data: complete lines, each ending in LF (never a part of a line), each message in one of them.
     arrived: when the bytes were read (epoch); a live line counts at this time.
     ticks: the same moment on the monotonic clock, for reaction times; from the journal, when it
         got the first of the lines.

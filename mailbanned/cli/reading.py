@@ -81,7 +81,7 @@ class Reading:
         """What all sources find in whole lines, the first of which has this number."""
         every: list[tuple[str, Found]] = []
         for source, filters in self._filters.items():
-            found: list[Found] = list(filters.read(block, now, number, joined=True))
+            found: list[Found] = list(filters.read(block, now, number))
             if len(self._filters) == 1 and not self._odd:
                 yield source, found
                 return

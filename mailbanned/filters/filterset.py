@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from mailbanned.containers import plain
 from mailbanned.filters.filter import Filter
 from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
 from mailbanned.filters.prefix import fields
@@ -142,15 +141,12 @@ class FilterSet:
                 tries[-1].append((key, _Try(also, pattern.find, hits), pattern))
         return tries, keys
 
-    def read(
-        self, block: bytes, now: float, first_line: int = 1, *, joined: bool = False
-    ) -> Iterator[Failure | Sign]:
-        """What a block of whole messages says, in line order; a line has one finding per filter.
+    def read(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure | Sign]:
+        """What a block of whole lines says, in line order; a line has one finding per filter.
 
+        block: each message is in one line (see containers.plain).
         now: for stamps without a year. first_line: the number of the block's first line.
-        joined: each message is in one line already (see containers.plain).
         """
-        block = block if joined else plain(block)
         stamps, plans = self.stamps, self._plans
         # The line behind the last one that was looked at: its number, and where it begins.
         number, after = first_line, 0

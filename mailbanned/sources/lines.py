@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mailbanned.containers import CRI, framed, part
+from mailbanned.containers import CRI, framed, part, plain
 
 #: The longest line that is handed on, in bytes with its LF; also how far a message may reach.
 MAX_LINE = 64 * 1024
@@ -64,7 +64,10 @@ def cut(data: bytes, start: int = 0, inside: bool = False, limit: int = MAX_LINE
 
 
 class Messages(NamedTuple):
-    """As Cut, for whole messages. inside: what is being left out at `end`, 0 if nothing is."""
+    """As Cut, for whole messages. inside: what is being left out at `end`, 0 if nothing is.
+
+    lines: each message in one line, as containers.plain gives them.
+    """
 
     lines: bytes
     end: int
@@ -151,5 +154,5 @@ class _Found:
         """All lines up to `end`, or up to where unfinished messages begin."""
         if self._unfinished:
             offset, line, left_out = self._begin
-            return Messages(b"".join(self._lines[:line]), offset, left_out)
-        return Messages(b"".join(self._lines), end, self._left_out | inside)
+            return Messages(plain(b"".join(self._lines[:line])), offset, left_out)
+        return Messages(plain(b"".join(self._lines)), end, self._left_out | inside)

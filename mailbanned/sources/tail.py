@@ -16,7 +16,10 @@ from mailbanned.sources.lines import messages
 from mailbanned.sources.marks import TAIL_BYTES, Identity, Mark, fingerprint
 from mailbanned.sources.raw import Packed, Raw, open_raw
 
+#: How much is handed out at once.
 CHUNK_BYTES = 512 * 1024
+#: How much is read at once where a log is that far behind: every read costs a visit of a thread.
+_AHEAD = 4
 
 
 class Rewritten(Exception):
@@ -45,8 +48,10 @@ class Tail:
         self.offset = 0
         self.rest = 0
         self._before = b""
-        self._ahead = b""
+        self._expected = b""
         self._inside = 0
+        # What was read last and is not handed out yet, and where it begins.
+        self._read, self._read_at = b"", 0
         self._seen = (0, 0)
         self._written = status.st_mtime_ns
         self._mark: Mark | None = None
@@ -90,13 +95,14 @@ class Tail:
     def unseat(self) -> None:
         """Gives up the position: what was before it is no longer there."""
         self._settle(0, b"", 0)
-        self.seated, self._ahead = False, b""
+        self.seated, self._expected = False, b""
 
     def expect(self, head: bytes) -> None:
         """If the file does not begin with this when it is first read, it was written anew."""
-        self._ahead = head
+        self._expected = head
 
     def _settle(self, offset: int, before: bytes, inside: int) -> None:
+        self._read, self._read_at = b"", 0
         self.offset, self._before, self._inside = offset, before, inside
         self.seated, self.at_end, self.rest = True, False, 0
         self._mark = None
@@ -114,8 +120,8 @@ class Tail:
         """The next whole lines, b"" if there are none (yet). Raises Rewritten."""
         shape = _shape(self.raw.status())
         back = len(self._before)
-        data = await self.raw.read_at(self.offset - back, back + CHUNK_BYTES)
-        if not data.startswith(self._before or self._ahead):
+        data = await self._next(self.offset - back, back + CHUNK_BYTES)
+        if not data.startswith(self._before or self._expected):
             raise Rewritten
         self.at_end = len(data) < back + CHUNK_BYTES and not self.raw.broken
         self._seen, self._written, self._mark = shape, shape[1], None
@@ -125,6 +131,17 @@ class Tail:
             self.offset += end - back
             self._before = data[max(0, end - TAIL_BYTES) : end]
         return lines
+
+    async def _next(self, offset: int, size: int) -> bytes:
+        """Bytes of the file, as they are now or were when they were read ahead."""
+        begin = offset - self._read_at
+        if begin + size <= len(self._read):
+            return self._read[begin : begin + size]
+        self._read = b""
+        if self.lag() <= _AHEAD * CHUNK_BYTES:
+            return await self.raw.read_at(offset, size)
+        self._read, self._read_at = await self.raw.read_at(offset, _AHEAD * size), offset
+        return self._read[:size]
 
 
 def _shape(status: os.stat_result) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mailbanned.config.filterfile import load_filter
+from mailbanned.containers import plain
 from mailbanned.filters import Filter, FilterSet, Stamps
 from mailbanned.model import Failure
 
@@ -32,7 +33,7 @@ def filter_set(*names: str) -> FilterSet:
 
 def failures(block: bytes, *names: str) -> list[Failure]:
     """What the named filters (all, if none is named) find in a block."""
-    found = filter_set(*names).read(block, NOW)
+    found = filter_set(*names).read(plain(block), NOW)
     return [failure for failure in found if isinstance(failure, Failure)]
 
 

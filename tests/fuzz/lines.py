@@ -30,7 +30,7 @@ def check_block(data: bytes) -> None:
     line; and bans are of those who failed.
     """
     block = data[:LONGEST]
-    found = list(_filters(0).read(block, NOW))
+    found = list(_filters(0).read(plain(block), NOW))
     assert found == list(_in_blocks(block)), "cut into blocks it reads otherwise"
     lines = plain(block).split(b"\n")
     for one in found:
@@ -59,7 +59,7 @@ def _in_blocks(data: bytes) -> Iterator[Failure | Sign]:
     for at, line in enumerate(lines, start=1):
         block += line + (b"\n" if at < len(lines) else b"")
         if at == len(lines) or taken(block)[1] == len(block):
-            yield from filters.read(block, NOW, number)
+            yield from filters.read(plain(block), NOW, number)
             number += block.count(b"\n")
             block = b""
 
@@ -114,7 +114,9 @@ def _shared_engine() -> Engine:
 
 def _sshd(shape: Any, text: bytes) -> set[str | None]:
     line = shape.line(text, test_sshd.PEERS[2])
-    return {found.address for found in _filters(0).read(line, NOW)} - {test_sshd.PEERS[2].decode()}
+    return {found.address for found in _filters(0).read(plain(line), NOW)} - {
+        test_sshd.PEERS[2].decode()
+    }
 
 
 def _postfix(shape: Any, text: bytes) -> set[str | None]:

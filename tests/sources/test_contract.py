@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from mailbanned.clock import SystemClock
-from mailbanned.containers import plain
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Watcher, tail
 from tests.runtimes import cri
 from tests.sources.contract import Log, SourceContract
@@ -65,7 +64,7 @@ class ContainerLog(PlainLog):
         return cri(message[:3], final=False) + cri(message[3:])
 
     def messages(self, data: bytes) -> list[str]:
-        lines = plain(data).decode().split("\n")
+        lines = data.decode().split("\n")
         return [line.partition(" F ")[2] for line in lines if line]
 
 
