@@ -86,7 +86,8 @@ class Core:
             self._decided(self.engine.sign(found, at, now))
         else:
             ticks = block.ticks if block.live else None
-            self.evidence.note(at, block.source, found, filters.text)
+            if now - at < self.engine.findtime:
+                self.evidence.note(at, block.source, found, filters.text)
             self._decided(self.engine.observe(block.source, found, at, now, ticks))
 
     def changed_windows(self) -> Mapping[WindowKey, tuple[float, ...]]:

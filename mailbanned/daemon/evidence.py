@@ -1,7 +1,8 @@
 """The last lines that told of each subject, for whoever asks why it is banned.
 
-Known limits: it is in memory only, so what was written before the start of the daemon is gone. Of
-each subject the newest lines are kept, and only those of the subjects that were heard of last.
+Known limits: it is in memory only, so what was handled before the start of the daemon is gone; so
+is what was too old to count when it was read. Of each subject the newest lines are kept, and only
+those of the subjects that were heard of last.
 """
 
 from __future__ import annotations

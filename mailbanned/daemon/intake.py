@@ -14,7 +14,7 @@ from mailbanned.clock import Clock
 from mailbanned.model import Block
 
 _BLOCKS = 2
-_TURN_S = 0.005
+_TURN_S = 0.002
 
 
 class Intake:

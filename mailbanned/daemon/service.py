@@ -76,7 +76,7 @@ class Daemon:
         """Runs until SIGTERM or SIGINT. Raises StartError if it cannot even begin."""
         now = self.clock.now()
         try:
-            state = await self.store.load(now, self._findtime())
+            state = await self.store.load(now, self.engine.findtime)
         except StoreError as error:
             raise StartError(str(error)) from None
         control = self.config.file.control
@@ -95,10 +95,6 @@ class Daemon:
             notify("STOPPING=1")
             await self._wind_up()
 
-    def _findtime(self) -> float:
-        """So long failures count at most."""
-        return max((rules.findtime for rules in self.config.rules), default=0.0)
-
     async def _tree(self) -> None:
         """Everything that runs at the same time."""
         signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -112,7 +108,7 @@ class Daemon:
                 tasks.create_task(self.core.expire())
                 tasks.create_task(self.asker.run(self.core.answer))
                 tasks.create_task(self.saver.run())
-                tasks.create_task(self.saver.tidy(self.clock, self._findtime))
+                tasks.create_task(self.saver.tidy(self.clock, lambda: self.engine.findtime))
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
                 self.enforcing.start(tasks)

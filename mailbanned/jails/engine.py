@@ -21,6 +21,7 @@ from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, networ
 class Engine:
     """All jails and the ledger.
 
+    findtime: what is older counts in no jail (s).
     on_banned: is told of every failure of a banned subject, with the ticks of its line.
     """
 
@@ -54,6 +55,7 @@ class Engine:
             else:
                 jail.change(one, own)
             self.jails[one.name] = jail
+        self.findtime = max((jail.rules.findtime for jail in self.jails.values()), default=0.0)
         elsewhere = IgnoreList((*ignore, *own))
         lifted = []
         for ban in list(self.ledger):
@@ -69,19 +71,24 @@ class Engine:
     ) -> list[Decision]:
         """Counts a failure of a source in every jail that it concerns.
 
-        at: when it counts. ticks: when its line was read, for reaction times.
+        at: when it counts. ticks: when its line was read, for reaction times. One that is older
+        than the findtime of a jail says nothing to it; nor is it asked then whether the account
+        exists, since those who ask for new ones would have to wait.
         """
         decisions: list[Decision] = []
         suspended: bool | None = None
         key = source, failure.rule, failure.address
-        bans, on_banned = self.ledger.bans, self.on_banned
-        for jail, name, subject, network, picky, strict, outage in (
+        bans, on_banned, age = self.ledger.bans, self.on_banned, now - at
+        for jail, name, subject, network, picky, strict, outage, findtime in (
             self._listening.known.get(key) or self._listening.find(*key)
         ):  # fmt: skip
             if subject is None:
                 jail.ignored_total += 1
                 continue
             if picky and not jail.concerns(failure):
+                continue
+            if age >= findtime:
+                jail.failures_total += not strict
                 continue
             if subject in bans or network in bans:
                 banned = subject if subject in bans else network
@@ -111,7 +118,7 @@ class Engine:
     def deaf(self, source: str, rule: str, address: str) -> bool:
         """Whether no jail counts what the rule finds of this address, since all keep it out."""
         holds = self.ledger.holds
-        for _, name, subject, network, _, _, _ in self._listening.of(source, rule, address):
+        for _, name, subject, network, *_ in self._listening.of(source, rule, address):
             if subject is None or not holds(name, subject, network):
                 return False
         return True

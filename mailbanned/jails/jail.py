@@ -51,7 +51,7 @@ class JailRules:
 class Listener(NamedTuple):
     """A jail that hears of an address: as which subject (nobody if it ignores it), in which
     network (if that may be banned for it); whether it looks closer at a failure before it counts;
-    and two of its rules.
+    and three of its rules.
     """
 
     jail: Jail
@@ -61,6 +61,7 @@ class Listener(NamedTuple):
     picky: bool
     strict: bool
     outage: bool
+    findtime: float
 
 
 class Jail:
@@ -96,10 +97,12 @@ class Jail:
 
     def listener(self, address: str) -> Listener:
         """How this jail hears of an address."""
-        strict, picky = self.rules.unknown_accounts, bool(self.rules.passdb)
-        subject, name = self.subject(address), self.rules.name
+        rules, subject = self.rules, self.subject(address)
         network = None if subject is None else self.network(subject)
-        return Listener(self, name, subject, network, picky or strict, strict, self.rules.outage)
+        strict, picky = rules.unknown_accounts, bool(rules.passdb) or rules.unknown_accounts
+        return Listener(
+            self, rules.name, subject, network, picky, strict, rules.outage, rules.findtime
+        )
 
     def network(self, subject: Subject) -> Subject | None:
         """The network that may be banned for what its subjects do; None if there is none."""

@@ -17,9 +17,9 @@ from mailbanned.sources.marks import TAIL_BYTES, Identity, Mark, fingerprint
 from mailbanned.sources.raw import Packed, Raw, open_raw
 
 #: How much is handed out at once.
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 256 * 1024
 #: How much is read at once where a log is that far behind: every read costs a visit of a thread.
-_AHEAD = 4
+_AHEAD = 8
 
 
 class Rewritten(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sqlite3
@@ -108,6 +109,8 @@ def test_lines_written_while_the_daemon_was_down_count_at_their_stamp(daemon: Ru
     assert ban["address"] == f"{A}/32"
     since = time.mktime(time.strptime(ban["since"][:19], "%Y-%m-%dT%H:%M:%S"))
     assert abs(since - (recent + 2)) <= 1
+    for address, lines in ((A, 3), (B, 0)):
+        assert len(json.loads(daemon.cli("why", address, "--json").stdout)["lines"]) == lines
 
 
 def test_the_first_start_reads_the_last_findtime(folder: Path) -> None:

@@ -92,3 +92,11 @@ def test_an_answer_for_a_jail_that_has_gone() -> None:
     engine.configure([])
     assert engine.answer(asked, exists=False, now=2.0) is None
     assert list(engine.ledger) == []
+
+
+def test_nobody_asks_about_what_is_too_old_to_count() -> None:
+    """A backlog of old lines must not keep the look-ups for new ones waiting."""
+    engine = Engine([STRICT])
+    assert fail(engine, 1.0, now=1.0 + STRICT.findtime) == []
+    assert engine.jails[STRICT.name].failures_total == 0
+    assert question(fail(engine, 1.1, now=1.0 + STRICT.findtime)).at == 1.1

@@ -1,0 +1,64 @@
+"""One open file and its position: what it reads ahead, and what it makes of a file that changes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mailbanned.sources import tail
+from mailbanned.sources.tail import Rewritten, Tail
+from tests.sources.rig import append
+
+CHUNK = 1000
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "CHUNK_BYTES", CHUNK)
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(b"%09d\n" % number for number in range(first, last))
+
+
+async def opened(path: Path) -> Tail:
+    one = await Tail.open(str(path))
+    await one.seat(0)
+    return one
+
+
+async def test_a_backlog_comes_out_in_chunks_and_in_order(tmp_path: Path) -> None:
+    """Whatever is read ahead, each byte comes out once, and no block is longer than a chunk."""
+    log = tmp_path / "log"
+    log.write_bytes(lines(0, 5000))
+    one = await opened(log)
+    blocks = []
+    while not one.at_end:
+        blocks.append(await one.read())
+        if len(blocks) == 5:
+            append(log, lines(5000, 6000))
+    assert b"".join(blocks) == lines(0, 6000)
+    assert max(map(len, blocks)) <= CHUNK
+    assert one.lag() == 0
+    await one.raw.close()
+
+
+async def test_what_was_read_ahead_is_not_lost_when_the_log_is_emptied(tmp_path: Path) -> None:
+    """It comes out, and then it is noticed that the log was written anew."""
+    log = tmp_path / "log"
+    log.write_bytes(lines(0, 5000))
+    one = await opened(log)
+    found = await one.read()
+    log.write_bytes(lines(9000, 9900))
+    with suppress(Rewritten):
+        for _ in range(100):
+            found += await one.read()
+    assert len(found) > CHUNK
+    assert found == lines(0, len(found) // 10)
+    assert await one.resume(one.mark("log")) is False
+    one.unseat()
+    await one.seat(0)
+    assert await one.read() == lines(9000, 9100)
+    await one.raw.close()
