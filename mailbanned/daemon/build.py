@@ -25,7 +25,7 @@ from mailbanned.model import Subject
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
 
 if TYPE_CHECKING:
-    from mailbanned.config.schema import AccountsTable, FirewallTable
+    from mailbanned.config.schema import AccountsTable, FirewallTable, SourceTable
 
 
 def source(
@@ -47,6 +47,13 @@ def source(
     too_old = _older_than(since, Stamps(table.timezone), clock)
     assert table.path is not None  # the schema lets exactly one of the two through
     return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)
+
+
+def resumes_at(table: SourceTable, name: str, mark: str) -> bool:
+    """Whether a mark, kept under this name, is of a log of the source."""
+    if table.journal is not None:
+        return JournalSource.resumes_at(table.journal, name)
+    return table.path is not None and FileSource.resumes_at(table.path, mark)
 
 
 def _older_than(since: float, stamps: Stamps, clock: Clock) -> Callable[[bytes], bool | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
@@ -15,6 +15,13 @@ from mailbanned.sources import Journalctl, Source, Watcher
 
 if TYPE_CHECKING:
     from mailbanned.config.schema import SourceTable
+
+# Marks by the name of their log.
+Marks = Mapping[str, str]
+
+# Stands in the key of the marks of a source that was stopped, between its name and its logs. (No
+# name of a source holds a blank.)
+_RETIRED = " of "
 
 
 class Following:
@@ -48,14 +55,14 @@ class Following:
         # What the stopped ones had read is counted before anything is read again at its marks.
         await self._core.intake.settled(stopped)
         self._retire(stopped)
-        for name, table in wanted.items():
-            if name not in self._running:
-                source = build.source(name, config, self._clock, self._readers, self._marks(name))
-                self.sources[name] = source
-                self._made_from[name] = table
-                self._running[name] = self._tasks.create_task(
-                    source.run(self._core.intake.take), name=name
-                )
+        started = {name: table for name, table in wanted.items() if name not in self._running}
+        for name, marks in self._hand_over(started, wanted).items():
+            source = build.source(name, config, self._clock, self._readers, marks)
+            self.sources[name] = source
+            self._made_from[name] = wanted[name]
+            self._running[name] = self._tasks.create_task(
+                source.run(self._core.intake.take), name=name
+            )
         self.sources = {name: self.sources[name] for name in wanted}
 
     async def _stop(self, name: str) -> None:
@@ -70,21 +77,51 @@ class Following:
         newest = {log for marks in going.values() for log in marks}
         for key, marks in list(self._saver.marks.items()):
             if key not in self._running and not newest.isdisjoint(marks):
-                kept = {log: mark for log, mark in marks.items() if log not in newest}
-                self._saver.read(key, kept)
+                self._saver.read(key, _without(marks, newest))
         for name, marks in going.items():
             if marks:
                 table = self._made_from[name]
-                self._saver.read(f"{name} of {table.path or table.journal}", marks)
+                self._saver.read(f"{name}{_RETIRED}{table.path or table.journal}", marks)
 
-    def _marks(self, name: str) -> dict[str, str]:
-        """Where a source resumes: at its own marks, and at those of sources that do not run.
+    def _hand_over(
+        self, started: Mapping[str, SourceTable], wanted: Collection[str]
+    ) -> dict[str, Marks]:
+        """Where new sources resume: at their own marks, and at those of sources that do not run.
 
-        A source takes only marks of its own logs: of files that its path leads to, or of its
-        entries of the journal.
+        Each gets the marks of its own logs, and nobody else keeps them. They would be out of date
+        when the sources change another time, and lines would be read twice.
         """
-        resting = [key for key in self._saver.marks if key not in self._running]
-        resting.sort(key=lambda key: key.startswith(f"{name} of "))
-        rows = [self._saver.marks[key] for key in resting]
-        marks = {log: mark for row in rows for log, mark in row.items()}
-        return {**marks, **self._saver.marks.get(name, {})}
+        kept = self._saver.marks
+        resting = [key for key in kept if key not in self._running and key not in wanted]
+        handed: dict[str, Marks] = {}
+        for name, table in started.items():
+            rows = [kept.get(key, {}) for key in (*_by_age(resting, name), name)]
+            handed[name] = {log: mark for row in rows for log, mark in _of(table, row).items()}
+        for key in resting:
+            given = {log for table in started.values() for log in _of(table, kept[key])}
+            if given:
+                self._saver.read(key, _without(kept[key], given))
+        for name, marks in handed.items():
+            rest = _without(kept.get(name, {}), marks)
+            if rest:  # the source had other logs when the last run ended
+                self._saver.read(f"{name}{_RETIRED}earlier", rest)
+            self._saver.read(name, marks)
+        return handed
+
+
+def _by_age(keys: Collection[str], name: str) -> list[str]:
+    """The keys of rows of marks; what stands later holds, where two rows tell of one log.
+
+    Sources that ran until the last run ended have read further than those stopped before that.
+    """
+    own = name + _RETIRED
+    return sorted(keys, key=lambda key: (_RETIRED not in key, key.startswith(own)))
+
+
+def _of(table: SourceTable, marks: Marks) -> Marks:
+    """Those that are of logs of a source."""
+    return {log: mark for log, mark in marks.items() if build.resumes_at(table, log, mark)}
+
+
+def _without(marks: Marks, logs: Collection[str]) -> Marks:
+    return {log: mark for log, mark in marks.items() if log not in logs}

@@ -11,6 +11,12 @@ from mailbanned.sources.marks import Identity, Mark
 _MOST = 256
 
 
+def mark_of(pattern: str, text: str) -> Mark | None:
+    """The mark from its writing, if it is of a file that the pattern leads to."""
+    mark = Mark.parse(text)
+    return mark if mark is not None and PurePath(mark.path).match(pattern) else None
+
+
 class Away:
     """The marks of a source's files that are not open; at first all those of the last run.
 
@@ -18,8 +24,8 @@ class Away:
     """
 
     def __init__(self, pattern: str, texts: Iterable[str]) -> None:
-        parsed = [mark for mark in map(Mark.parse, texts) if mark is not None]
-        self.marks = [mark for mark in parsed if PurePath(mark.path).match(pattern)]
+        parsed = (mark_of(pattern, text) for text in texts)
+        self.marks = [mark for mark in parsed if mark is not None]
 
     def paths(self) -> set[str]:
         """Where their files are expected."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.model import Block
+from mailbanned.sources.away import mark_of
 from mailbanned.sources.base import Emit, SourceState, State
 from mailbanned.sources.files import Files
 from mailbanned.sources.followed import Followed
@@ -62,6 +63,11 @@ class FileSource:
         self._next_look = 0.0
         self._lines = 0
         self._last_line_at: float | None = None
+
+    @staticmethod
+    def resumes_at(path_glob: str, mark: str) -> bool:
+        """Whether a mark is of one of the files that a glob may match."""
+        return mark_of(path_glob, mark) is not None
 
     async def run(self, emit: Emit) -> None:
         """Follows until cancelled and hands on every whole line exactly once."""

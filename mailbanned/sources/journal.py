@@ -65,6 +65,11 @@ class JournalSource:
         self._lines = 0
         self._last_line_at: float | None = None
 
+    @staticmethod
+    def resumes_at(entries: Sequence[str], name: str) -> bool:
+        """Whether the mark of this name is of one of the entries."""
+        return name in {_MARK + entry_name(entry) for entry in entries}
+
     async def run(self, emit: Emit) -> None:
         """Follows until cancelled and hands on every line exactly once."""
         async with asyncio.TaskGroup() as tasks:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,8 @@ source = "ssh-journal"
 filter = "sshd-unknown"
 maxretry = 1
 """
+# Another name of the source; the jail is the same.
+RENAMED = CONFIG.replace("ssh-journal", "ssh-too").replace("[jails.ssh-too]", "[jails.ssh-journal]")
 MAIL = """
 [sources.mail-journal]
 journal = ["postfix"]
@@ -82,11 +87,8 @@ def test_every_line_counts_once(daemon: Running, journal: Journal) -> None:
     """Sources that are added, changed, renamed and removed, and a kill, leave the counts right."""
     fences: list[str] = []
     more = CONFIG.replace('["sshd.service"]', '["sshd.service", "dovecot"]')
-    renamed = CONFIG.replace("ssh-journal", "ssh-too").replace(
-        "[jails.ssh-too]", "[jails.ssh-journal]"
-    )
     wanted = 0
-    for config in (CONFIG + MAIL, renamed + MAIL, more + MAIL):
+    for config in (CONFIG + MAIL, RENAMED + MAIL, more + MAIL):
         reload(daemon, config)
         refused(journal)
         counted(daemon, journal, fences)
@@ -100,3 +102,31 @@ def test_every_line_counts_once(daemon: Running, journal: Journal) -> None:
     counted(daemon, journal, fences)
     daemon.wait(lambda: daemon.jail("mail-journal")["failures_now"] == wanted + 1, "all count")
     assert daemon.jail("ssh-journal")["failures_now"] == 2 * (wanted + 1)
+
+
+@pytest.mark.parametrize("away", [signal.SIGTERM, signal.SIGKILL])
+def test_a_source_that_is_renamed_and_renamed_back(
+    daemon: Running, journal: Journal, away: int
+) -> None:
+    """Be it by a reload or while the daemon is down: reading goes on where it was left last."""
+    fences: list[str] = []
+    refused(journal)
+    counted(daemon, journal, fences)
+    reload(daemon, RENAMED)
+    for config in (CONFIG, RENAMED, CONFIG):
+        refused(journal)
+        counted(daemon, journal, fences)
+        daemon.wait(lambda: saved(daemon.folder) == 2 * len(fences), "all is saved")
+        daemon.stop(away)
+        write_config(daemon.folder, more=config)
+        daemon.start()
+    refused(journal)
+    counted(daemon, journal, fences)
+    assert daemon.jail("ssh-journal")["failures_now"] == 2 * len(fences)
+
+
+def saved(folder: Path) -> int:
+    """How many failures of the jail the state file holds."""
+    with closing(sqlite3.connect(folder / "state.db")) as db:
+        rows = db.execute("SELECT times FROM windows WHERE jail = 'ssh-journal'").fetchall()
+    return sum(len(json.loads(times)) for (times,) in rows)
