@@ -18,6 +18,8 @@ import json
 import re
 from typing import NamedTuple
 
+from mailbanned.texts import Texts
+
 #: The longest message that is put together, in bytes.
 LONGEST = 64 * 1024
 #: How far apart the parts of a message may stand, where nobody waits for them. Bytes.
@@ -35,8 +37,7 @@ _DOCKER = re.compile(
     rb'\{"log":(' + _STRING + rb'),"stream":"(stdout|stderr)",'
     rb'(?:"attrs":\{(?:[^"{}]|' + _STRING + rb')*\},)?"time":"(' + _STAMP + rb')"\}\r?'
 )
-# One search for both streams, and a first byte that logs hold less often than blanks.
-_CUT_OFF = re.compile(rb"std(?:out|err) P ")
+_find_marks = Texts([b"\n" + _DOCKER_HEAD, b" stdout P ", b" stderr P "]).find
 # Control characters pass, so that whatever the expression above lets through can be read.
 _decode = json.JSONDecoder(strict=False).decode
 
@@ -60,28 +61,20 @@ def framed(data: bytes, start: int = 0) -> int:
 
     data[start:] begins at the start of a line. Nearly free where there is none.
     """
-    docker = _docker(data, start)
-    before = docker if docker >= 0 else len(data)
-    hit = _CUT_OFF.search(data, start, before)
-    while hit is not None:
-        line = max(start, data.rfind(b"\n", start, hit.start()) + 1)
-        head = CRI.match(data, line)
-        if head is not None and head[2] == b"P":
-            return line
-        end = data.find(b"\n", hit.end(), before)
-        hit = _CUT_OFF.search(data, end, before) if end >= 0 else None
-    return docker
-
-
-def _docker(data: bytes, start: int) -> int:
-    """Where the first line begins that docker wrote; -1 if there is none."""
     if data.startswith(_DOCKER_HEAD, start):
         return start
-    brace = data.find(b"{", start)  # most logs hold none, and one byte is found at memory speed
-    if brace < 0:
-        return -1
-    at = data.find(b"\n" + _DOCKER_HEAD, max(start, brace - 1))
-    return at + 1 if at >= 0 else -1
+    following = start
+    for which, at, _ in _find_marks(memoryview(data)[start:]):
+        at += start
+        if which == 0:
+            return at + 1
+        if at >= following:
+            line = data.rfind(b"\n", following, at) + 1 or following
+            head = CRI.match(data, line)
+            if head is not None and head[2] == b"P":
+                return line
+            following = data.find(b"\n", at) + 1 or len(data)
+    return -1
 
 
 def part(line: bytes) -> Part | None:

@@ -16,6 +16,7 @@ import mailbanned
 HOUSE = Path(mailbanned.__file__).parent
 
 FLOORS = {
+    "texts": -1,  # the cellar
     "": 0,  # the package itself: its version
     "model": 0,
     "clock": 0,
@@ -37,6 +38,7 @@ EDGES = {room for room, floor in FLOORS.items() if floor == 3}
 
 # Where each library may be imported: in one file of this room ...
 ONE_FILE = {
+    "ahocorasick_rs": "texts",
     "aiofiles": "sources",
     "asyncinotify": "sources",
     "watchfiles": "sources",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from mailbanned.filters.filter import Filter
 from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
 from mailbanned.filters.prefix import fields
+from mailbanned.filters.search import Search, minimal
 from mailbanned.filters.stamps import Stamps
 from mailbanned.filters.tally import Hits, Tally
 from mailbanned.model import Failure, Fields, Line, Sign
@@ -110,7 +111,8 @@ class FilterSet:
         self._suspects = tuple({suspect: None for one in filters for suspect in one.suspects})
         self._tries, keys = self._chosen()
         #: What every block is searched for.
-        self.searched = _minimal([*self._suspects, *keys])
+        self.searched = minimal([*self._suspects, *keys])
+        self._search = Search(self.searched)
         self._plans: dict[int, _Plan] = {}
         self._gathered = 0
         self.on_unmatched: Callable[[Line], None] | None = None
@@ -150,11 +152,9 @@ class FilterSet:
         stamps, plans = self.stamps, self._plans
         # The line behind the last one that was looked at: its number, and where it begins.
         number, after = first_line, 0
-        for start, mask in self._candidates(block):
+        for start, end, mask in self._search.lines(block):
             if start != after:
                 number += block.count(b"\n", after, start)
-            end = block.find(b"\n", start)
-            end = len(block) if end < 0 else end
             number, after = number + 1, end + 1
             if end - start > LONGEST_LINE:
                 self.tally.overlong += 1
@@ -209,19 +209,6 @@ class FilterSet:
         if self.on_unmatched is not None:
             self.on_unmatched(line)
 
-    def _candidates(self, block: bytes) -> list[tuple[int, int]]:
-        """(start of line, bit mask of the literals in it) for each line that holds any literal."""
-        masks: dict[int, int] = {}
-        find, rfind = block.find, block.rfind
-        for bit, literal in enumerate(self.searched):
-            at = find(literal)
-            while at >= 0:
-                start = rfind(b"\n", 0, at) + 1
-                masks[start] = masks.get(start, 0) | (1 << bit)
-                end = find(b"\n", at)
-                at = find(literal, end) if end >= 0 else -1
-        return sorted(masks.items())
-
     def _plan(self, mask: int) -> _Plan:
         """What to do with a line that holds just the literals of the mask."""
         present = [lit for bit, lit in enumerate(self.searched) if mask & (1 << bit)]
@@ -234,9 +221,3 @@ class FilterSet:
         plan = _Plan([each for each in tries if each], suspect)
         self._plans[mask] = plan
         return plan
-
-
-def _minimal(texts: list[bytes]) -> tuple[bytes, ...]:
-    """Without those that contain another one: where they stand, the shorter one does too."""
-    every = dict.fromkeys(texts)
-    return tuple(t for t in every if not any(other != t and other in t for other in every))
