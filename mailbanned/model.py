@@ -48,7 +48,8 @@ class Block:
 class Line(NamedTuple):
     """One log line without its time stamp and host name.
 
-    number: counts from 1 within the log (or block) it came from.
+    number: counts from 1 within the log (or block) it came from; where nobody asks for it, it is
+        the byte at which the line begins in its block.
     at: the line's own time stamp, None if it has none that can be read.
     text: from the program tag on: b"postfix/smtpd[123]: warning: ...".
     times: so often was it written, where a logger has folded repeats into one line.

@@ -27,6 +27,9 @@ from mailbanned.model import Ban, Block, Failure, Sign, Subject, Unban, plain
 
 log = get_logger("jails")
 
+# So many findings are looked at before others may have a turn; they take some microseconds each.
+_AT_ONCE = 8
+
 
 class Wanted(Protocol):
     """What the core tells the firewall."""
@@ -66,29 +69,42 @@ class Core:
         self._full: set[str] = set()
 
     def _count(self, block: Block) -> Iterator[None]:
-        """Counts a block; may be left and taken up again after every finding."""
+        """Counts a block; may be left and taken up again after every few findings."""
         filters = self.filters.get(block.source)
         if filters is not None:
-            for found in filters.read(block.data, block.arrived):
+            for number, found in enumerate(filters.read(block.data, block.arrived, None), start=1):
                 self._take(block, filters, found)
-                yield
+                if number % _AT_ONCE == 0:
+                    yield
         others = self.intake.begun() - {block.source}
         self._saver.read(block.source, block.marks, self.engine.changed_windows(others))
 
     def _take(self, block: Block, filters: FilterSet, found: Failure | Sign) -> None:
-        if found.at is not None:
-            filters.tally.stamp(found.at, block.arrived, block.live)
-        at = self._time_of(block, found)
-        if at is None:
-            return
+        """Live lines count when they arrived, caught-up ones at their stamp, never later than now.
+
+        A caught-up line without a stamp is as old as the one before it; with none before it,
+        nobody can say, and it does not count.
+        """
+        stamp, arrived, live = found[1], block.arrived, block.live
+        if stamp is not None:
+            filters.tally.stamp(stamp, arrived, live)
+        if live:
+            at, ticks = arrived, block.ticks
+        else:
+            stamp = self._last_stamp.get(block.source) if stamp is None else stamp
+            if stamp is None:
+                return
+            self._last_stamp[block.source] = stamp
+            at, ticks = min(stamp, arrived), None
         now = self._clock.now()
         if isinstance(found, Sign):
             self._decided(self.engine.sign(found, at, now))
-        else:
-            ticks = block.ticks if block.live else None
-            if now - at < self.engine.findtime:
-                self.evidence.note(at, block.source, found, filters.text)
-            self._decided(self.engine.observe(block.source, found, at, now, ticks))
+            return
+        if now - at < self.engine.findtime:
+            self.evidence.note(at, block.source, found, filters.text)
+        decisions = self.engine.observe(block.source, found, at, now, ticks)
+        if decisions:
+            self._decided(decisions)
 
     def changed_windows(self) -> Mapping[WindowKey, tuple[float, ...]]:
         """The counts that changed and that fit the positions read so far."""
@@ -122,20 +138,6 @@ class Core:
                         until=f"{iso(decision.until)} or longer",
                         reason=decision.reason,
                     )
-
-    def _time_of(self, block: Block, failure: Failure | Sign) -> float | None:
-        """Live lines count when they arrived, caught-up ones at their stamp, never later than now.
-
-        A caught-up line without a stamp is as old as the one before it; with none before it,
-        nobody can say, and it does not count.
-        """
-        if block.live:
-            return block.arrived
-        stamp = self._last_stamp.get(block.source) if failure.at is None else failure.at
-        if stamp is None:
-            return None
-        self._last_stamp[block.source] = stamp
-        return min(stamp, block.arrived)
 
     def answer(self, question: Question, exists: bool | None) -> None:
         """The answer to a question: whether the account exists (None: nobody can tell)."""

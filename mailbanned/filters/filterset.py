@@ -143,23 +143,29 @@ class FilterSet:
                 tries[-1].append((key, _Try(also, pattern.find, hits), pattern))
         return tries, keys
 
-    def read(self, block: bytes, now: float, first_line: int = 1) -> Iterator[Failure | Sign]:
+    def read(
+        self, block: bytes, now: float, first_line: int | None = 1
+    ) -> Iterator[Failure | Sign]:
         """What a block of whole lines says, in line order; a line has one finding per filter.
 
         block: each message is in one line (see containers.plain).
-        now: for stamps without a year. first_line: the number of the block's first line.
+        now: for stamps without a year. first_line: the number of the block's first line. If it is
+            None, lines are numbered by the byte they begin at, since counting them takes its time.
         """
         stamps, plans = self.stamps, self._plans
         # The line behind the last one that was looked at: its number, and where it begins.
-        number, after = first_line, 0
+        following, after = first_line, 0
         for start, end, mask in self._search.lines(block):
-            if start != after:
-                number += block.count(b"\n", after, start)
-            number, after = number + 1, end + 1
+            number = start
+            if following is not None:
+                number = following
+                if start != after:
+                    number += block.count(b"\n", after, start)
+                following, after = number + 1, end + 1
             if end - start > LONGEST_LINE:
                 self.tally.overlong += 1
                 continue
-            line = fields(block[start:end], number - 1, stamps, now)
+            line = fields(block[start:end], number, stamps, now)
             plan = plans.get(mask) or self._plan(mask)
             self._line = line
             _, at, text, _ = line
