@@ -92,19 +92,26 @@ class Following:
         when the sources change another time, and lines would be read twice.
         """
         kept = self._saver.marks
-        resting = [key for key in kept if key not in self._running and key not in wanted]
+        own = {name: _of(table, kept.get(name, {})) for name, table in started.items()}
+        # What a source had and has no more is as free as the marks of those that are gone.
+        free = {
+            key: _without(marks, own.get(key, ()))
+            for key, marks in kept.items()
+            if key not in self._running
+        }
         handed: dict[str, Marks] = {}
         for name, table in started.items():
-            rows = [kept.get(key, {}) for key in (*_by_age(resting, name), name)]
-            handed[name] = {log: mark for row in rows for log, mark in _of(table, row).items()}
-        for key in resting:
-            given = {log for table in started.values() for log in _of(table, kept[key])}
-            if given:
-                self._saver.read(key, _without(kept[key], given))
+            rows = [_of(table, free[key]) for key in _by_age(free, name)]
+            handed[name] = {log: mark for row in (*rows, own[name]) for log, mark in row.items()}
+        for key, marks in free.items():
+            taken = {log for table in started.values() for log in _of(table, marks)}
+            free[key] = _without(marks, taken)
+            if taken and key not in started:
+                self._saver.read(key, free[key])
         for name, marks in handed.items():
-            rest = _without(kept.get(name, {}), marks)
-            if rest:  # the source had other logs when the last run ended
-                self._saver.read(f"{name}{_RETIRED}earlier", rest)
+            if free.get(name):
+                key = f"{name}{_RETIRED}earlier"
+                self._saver.read(key, {**kept.get(key, {}), **free[name]})
             self._saver.read(name, marks)
         return handed
 

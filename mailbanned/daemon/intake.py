@@ -1,8 +1,7 @@
 """Blocks of all sources, counted in turns: no source's backlog keeps the others waiting.
 
 Each source has room for two blocks; when they are taken its reader waits, and the log itself is
-the buffer. Whoever has something gets a few milliseconds, one after the other; the search of a
-whole block for what may be looked at, which takes as long, cannot be left.
+the buffer. Whoever has something gets two milliseconds, one after the other.
 """
 
 from __future__ import annotations

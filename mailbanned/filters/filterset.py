@@ -27,6 +27,8 @@ _RARE = 500
 # One pass over a line costs as much as finding half a pattern in vain, or asking for 32 texts.
 _VAIN, _ASKED = 2, 32
 _MOST_GATHERED = 8
+# Real lines hold some dozen combinations of texts; who attacks may write as many as he likes.
+_MOST_PLANS = 1000
 
 
 class _Try(NamedTuple):
@@ -126,8 +128,8 @@ class FilterSet:
     def _chosen(self) -> tuple[list[list[tuple[bytes, _Try, Pattern]]], list[bytes]]:
         """Which text each pattern is found by: one that is searched for anyway, if it has one.
 
-        Every text costs a search of every block, a pattern on a line it does not fit much less.
-        The pattern is tried if another of its texts is in the line, too.
+        The fewer texts are searched for, the fewer lines are looked at; a pattern on a line that
+        it does not fit costs little. It is tried if another of its texts is in the line, too.
         """
         tries: list[list[tuple[bytes, _Try, Pattern]]] = []
         keys: list[bytes] = []
@@ -225,5 +227,8 @@ class FilterSet:
         tries = ([(one, p) for key, one, p in each if perhaps(key)] for each in self._tries)
         suspect = any(perhaps(one) for one in self._suspects)
         plan = _Plan([each for each in tries if each], suspect)
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+            self._gathered = 0
         self._plans[mask] = plan
         return plan

@@ -71,9 +71,8 @@ class Engine:
     ) -> list[Decision]:
         """Counts a failure of a source in every jail that it concerns.
 
-        at: when it counts. ticks: when its line was read, for reaction times. One that is older
-        than the findtime of a jail says nothing to it; nor is it asked then whether the account
-        exists, since those who ask for new ones would have to wait.
+        at: when it counts. ticks: when its line was read, for reaction times. A strict jail does
+        not ask about a failure that is too old to count: new ones would have to wait for that.
         """
         decisions: list[Decision] = []
         suspended: bool | None = None
@@ -86,9 +85,6 @@ class Engine:
                 jail.ignored_total += 1
                 continue
             if picky and not jail.concerns(failure):
-                continue
-            if age >= findtime:
-                jail.failures_total += not strict
                 continue
             if subject in bans or network in bans:
                 banned = subject if subject in bans else network
@@ -111,7 +107,7 @@ class Engine:
             if not strict:
                 if ban := self._count(jail, subject, failure, at, now, ticks):
                     decisions.append(ban)
-            elif failure.user is not None:
+            elif failure.user is not None and age < findtime:
                 decisions.append(Question(name, failure.user, failure, at, ticks))
         return decisions
 

@@ -25,7 +25,7 @@ from mailbanned.sources.followed import Followed
 from mailbanned.sources.hearing import Hearing
 from mailbanned.sources.raw import to_its_end
 from mailbanned.sources.start import TooOld
-from mailbanned.sources.tail import Rewritten
+from mailbanned.sources.tail import AHEAD, Rewritten
 from mailbanned.sources.watcher import Subscription, Watcher
 
 log = get_logger("sources")
@@ -118,7 +118,8 @@ class FileSource:
             one.even = one.even if tail.rest else ticks
             return False
         begun = tail.offset
-        data = await tail.read()
+        # However many files there are, what is read ahead of all of them stays within bounds.
+        data = await tail.read(max(1, AHEAD // len(self._files.open)))
         if not begun and not self._files.is_next(one):
             tail.unseat()  # what was read of it is not handed on
             self._next_look = 0.0

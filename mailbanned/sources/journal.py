@@ -32,8 +32,7 @@ class JournalSource:
     """The journal of some units, as one source.
 
     entries: units and matches; see records.py for what is believed of each.
-    marks: the marks of the last Block that was handled, from the last run; {} at first. Those of
-        other logs may be among them.
+    marks: the marks of the last Block that was handled, from the last run; {} at first.
     since: where to begin without a mark (epoch).
     silent_s: after how long without a line it is asked whether there are any.
     """

@@ -2,7 +2,7 @@
 
 Every read begins a little before the position and compares: a file that was emptied or written
 anew, even one that has since grown beyond the position, is noticed before a byte of it is taken
-for new.
+for new. Of a backlog more is read at once than is handed out, which then comes out first.
 
 Known limit: a file that is written anew with the very same bytes before the position passes for
 the old one. In a log with time stamps that does not happen.
@@ -18,8 +18,8 @@ from mailbanned.sources.raw import Packed, Raw, open_raw
 
 #: How much is handed out at once.
 CHUNK_BYTES = 256 * 1024
-#: How much is read at once where a log is that far behind: every read costs a visit of a thread.
-_AHEAD = 8
+#: So many times as much may be read at once: every read costs a visit of a thread.
+AHEAD = 8
 
 
 class Rewritten(Exception):
@@ -50,8 +50,8 @@ class Tail:
         self._before = b""
         self._expected = b""
         self._inside = 0
-        # What was read last and is not handed out yet, and where it begins.
-        self._read, self._read_at = b"", 0
+        # What was read ahead, and where it begins.
+        self._buffer, self._buffer_at = b"", 0
         self._seen = (0, 0)
         self._written = status.st_mtime_ns
         self._mark: Mark | None = None
@@ -102,7 +102,7 @@ class Tail:
         self._expected = head
 
     def _settle(self, offset: int, before: bytes, inside: int) -> None:
-        self._read, self._read_at = b"", 0
+        self._buffer, self._buffer_at = b"", 0
         self.offset, self._before, self._inside = offset, before, inside
         self.seated, self.at_end, self.rest = True, False, 0
         self._mark = None
@@ -116,32 +116,36 @@ class Tail:
         """Whether the end was not reached yet, or the file changed since."""
         return not self.at_end or _shape(self.raw.status()) != self._seen
 
-    async def read(self) -> bytes:
-        """The next whole lines, b"" if there are none (yet). Raises Rewritten."""
-        shape = _shape(self.raw.status())
+    async def read(self, ahead: int = 1) -> bytes:
+        """The next whole lines, b"" if there are none (yet). Raises Rewritten.
+
+        ahead: if the log is that many chunks behind, so many may be read at once.
+        """
         back = len(self._before)
-        data = await self._next(self.offset - back, back + CHUNK_BYTES)
+        data, buffered = await self._next(self.offset - back, back + CHUNK_BYTES, ahead)
         if not data.startswith(self._before or self._expected):
             raise Rewritten
-        self.at_end = len(data) < back + CHUNK_BYTES and not self.raw.broken
-        self._seen, self._written, self._mark = shape, shape[1], None
+        self.at_end = len(data) < back + CHUNK_BYTES and not buffered and not self.raw.broken
+        self._written, self._mark = self._seen[1], None
         lines, end, self._inside = messages(data, back, self._inside)
         self.rest = len(data) - end
         if end > back:
             self.offset += end - back
             self._before = data[max(0, end - TAIL_BYTES) : end]
+        else:
+            self._buffer = b""  # what is left there is no whole message
         return lines
 
-    async def _next(self, offset: int, size: int) -> bytes:
-        """Bytes of the file, as they are now or were when they were read ahead."""
-        begin = offset - self._read_at
-        if begin + size <= len(self._read):
-            return self._read[begin : begin + size]
-        self._read = b""
-        if self.lag() <= _AHEAD * CHUNK_BYTES:
-            return await self.raw.read_at(offset, size)
-        self._read, self._read_at = await self.raw.read_at(offset, _AHEAD * size), offset
-        return self._read[:size]
+    async def _next(self, offset: int, size: int, ahead: int) -> tuple[bytes, bool]:
+        """Bytes of the file; whether they had been read before, and the file may have changed."""
+        begin = offset - self._buffer_at
+        if begin + TAIL_BYTES < len(self._buffer):
+            return self._buffer[begin : begin + size], True
+        self._buffer, self._seen = b"", _shape(self.raw.status())
+        if self.packed or ahead == 1 or self.lag() < ahead * CHUNK_BYTES:
+            return await self.raw.read_at(offset, size), False
+        self._buffer, self._buffer_at = await self.raw.read_at(offset, ahead * size), offset
+        return self._buffer[:size], False
 
 
 def _shape(status: os.stat_result) -> tuple[int, int]:

@@ -40,6 +40,18 @@ source = "mail-journal"
 filter = "postfix-sasl"
 maxretry = 100
 """
+# The mail server's unit belongs to the other source; the jail is the same.
+TOGETHER = (
+    CONFIG.replace('["sshd.service"]', '["postfix", "sshd.service"]')
+    + MAIL.replace('source = "mail-journal"', 'source = "ssh-journal"').replace(
+        '["postfix"]', '["dovecot"]'
+    )
+    + """
+[jails.other]
+source = "mail-journal"
+filter = "dovecot"
+"""
+)
 
 
 @pytest.fixture
@@ -123,6 +135,23 @@ def test_a_source_that_is_renamed_and_renamed_back(
     refused(journal)
     counted(daemon, journal, fences)
     assert daemon.jail("ssh-journal")["failures_now"] == 2 * len(fences)
+
+
+def test_units_change_places_between_two_sources(daemon: Running, journal: Journal) -> None:
+    """Each resumes where its unit was left, there and back, while the daemon is down."""
+    fences: list[str] = []
+    reload(daemon, CONFIG + MAIL)
+    for config in (TOGETHER, CONFIG + MAIL, TOGETHER):
+        refused(journal)
+        counted(daemon, journal, fences)
+        daemon.wait(lambda: saved(daemon.folder) == 2 * len(fences), "all is saved")
+        daemon.stop()
+        write_config(daemon.folder, more=config)
+        daemon.start()
+    refused(journal)
+    counted(daemon, journal, fences)
+    assert daemon.jail("ssh-journal")["failures_now"] == 2 * len(fences)
+    assert daemon.jail("mail-journal")["failures_now"] == len(fences)
 
 
 def saved(folder: Path) -> int:

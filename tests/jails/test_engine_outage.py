@@ -116,3 +116,13 @@ def test_windows_of_a_half_read_block_wait() -> None:
     assert set(engine.changed_windows({"log"})) == {("b", subject()), ("c", subject())}
     assert set(engine.changed_windows({"other"})) == {("a", subject())}
     assert engine.changed_windows() == {}
+
+
+def test_failures_that_are_too_old_to_count_may_tell_of_an_outage() -> None:
+    """What good clients met with while we were away says how their next failures are meant."""
+    engine = logins()
+    clients = [f"192.0.2.{number}" for number in range(1, 4)]
+    for client in clients:
+        engine.sign(Sign(1, None, "success", client, "bob", "f/in"), 900.0, 900.0)
+    found = [fail(engine, 1000.0 + n, now=9000.0, address=one) for n, one in enumerate(clients)]
+    assert [one for decisions in found for one in decisions if isinstance(one, Opening)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from mailbanned.sources import tail
-from mailbanned.sources.tail import Rewritten, Tail
-from tests.sources.rig import append
+from mailbanned.sources.tail import AHEAD, Rewritten, Tail
+from tests.sources.rig import Reader, append, until
 
 CHUNK = 1000
 
@@ -36,7 +38,7 @@ async def test_a_backlog_comes_out_in_chunks_and_in_order(tmp_path: Path) -> Non
     one = await opened(log)
     blocks = []
     while not one.at_end:
-        blocks.append(await one.read())
+        blocks.append(await one.read(AHEAD))
         if len(blocks) == 5:
             append(log, lines(5000, 6000))
     assert b"".join(blocks) == lines(0, 6000)
@@ -50,15 +52,32 @@ async def test_what_was_read_ahead_is_not_lost_when_the_log_is_emptied(tmp_path:
     log = tmp_path / "log"
     log.write_bytes(lines(0, 5000))
     one = await opened(log)
-    found = await one.read()
+    found = await one.read(AHEAD)
     log.write_bytes(lines(9000, 9900))
     with suppress(Rewritten):
         for _ in range(100):
-            found += await one.read()
-    assert len(found) > CHUNK
-    assert found == lines(0, len(found) // 10)
+            found += await one.read(AHEAD)
+    assert found == lines(0, AHEAD * CHUNK // 10)
     assert await one.resume(one.mark("log")) is False
     one.unseat()
     await one.seat(0)
     assert await one.read() == lines(9000, 9100)
     await one.raw.close()
+
+
+async def test_a_backlog_that_is_copied_and_truncated(tmp_path: Path) -> None:
+    """What was not read ahead of it comes out of the copy, however much later the log goes on."""
+    log, copy = tmp_path / "log", tmp_path / "log.1"
+    log.write_bytes(lines(0, 5000))
+    then = log.stat().st_mtime - 3600
+    os.utime(log, (then, then))
+    reader = Reader(log)
+    reader.gate.clear()
+    async with reader:
+        await until(lambda: reader.state.lines > 0)
+        shutil.copy2(log, copy)
+        os.utime(copy, (then + 10, then + 10))
+        os.truncate(log, 0)
+        append(log, lines(9000, 9100))
+        reader.gate.set()
+        await reader.read(lines(0, 5000) + lines(9000, 9100))
