@@ -99,15 +99,18 @@ class Engine:
             if outage:
                 if suspended is None:
                     opening = self.breaker.failure(subject_of(failure.address), at)
-                    decisions += self._undo(opening, now)
+                    if opening is not None:
+                        decisions += self._undo(opening, now)
                     suspended = self.breaker.suspends(at)
                 if suspended:
                     jail.suspended_total += 1
                     continue
-            if not strict:
+            if age >= findtime:
+                jail.failures_total += not strict
+            elif not strict:
                 if ban := self._count(jail, subject, failure, at, now, ticks):
                     decisions.append(ban)
-            elif failure.user is not None and age < findtime:
+            elif failure.user is not None:
                 decisions.append(Question(name, failure.user, failure, at, ticks))
         return decisions
 
