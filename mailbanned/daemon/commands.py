@@ -38,13 +38,19 @@ def commands(daemon: Daemon) -> dict[str, Command]:
             raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
         return document
 
+    # What somebody did by hand is saved when he is told so; and `why` reads what is saved.
     async def ban(arguments: dict[str, Any]) -> Any:
-        return await _ban(daemon, arguments)
+        done = await _ban(daemon, arguments)
+        await daemon.saver.save()
+        return done
 
     async def unban(arguments: dict[str, Any]) -> Any:
-        return _unban(daemon, arguments)
+        done = _unban(daemon, arguments)
+        await daemon.saver.save()
+        return done
 
     async def why_(arguments: dict[str, Any]) -> Any:
+        await daemon.saver.save()
         try:
             return await why(daemon, _network(arguments.get("address")))
         except StoreError as error:

@@ -85,15 +85,18 @@ class Core:
         A caught-up line without a stamp is as old as the one before it; with none before it,
         nobody can say, and it does not count.
         """
-        stamp, arrived, live = found[1], block.arrived, block.live
-        if stamp is not None:
-            filters.tally.stamp(stamp, arrived, live)
-        if live:
+        stamp, arrived = found[1], block.arrived
+        if block.live:
+            if stamp is not None:
+                filters.tally.stamp(stamp, arrived, live=True)
             at, ticks = arrived, block.ticks
         else:
-            stamp = self._last_stamp.get(block.source) if stamp is None else stamp
             if stamp is None:
-                return
+                stamp = self._last_stamp.get(block.source)
+                if stamp is None:
+                    return
+            elif stamp > arrived:  # nothing else is noted of stamps of caught-up lines
+                filters.tally.stamp(stamp, arrived, live=False)
             self._last_stamp[block.source] = stamp
             at, ticks = min(stamp, arrived), None
         now = self._clock.now()

@@ -1,6 +1,6 @@
 """A daemon that was away for long: how fast it catches up, and whether other logs wait for that.
 
-MAILBANNED_BENCH_MB is the size of the log it has to read, 256 if it is not set.
+MAILBANNED_BENCH_MB is the size of the log it has to read, 1000 if it is not set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.bench.replay import speed, write_log
 from tests.bench.table import Row, median, share, spread
 from tests.running import Running, sasl, ssh, stamp, write_config
 
-_MB = int(os.environ.get("MAILBANNED_BENCH_MB", "256"))
+_MB = int(os.environ.get("MAILBANNED_BENCH_MB", "1000"))
 _LINES = _MB * 1_000_000 // 117  # so long is a line
 _ROUNDS = 3
 _ATTACKS = 0.05
@@ -32,6 +32,8 @@ _LOOK_S = 0.5
 _NEAR = 50_000_000
 _POSTFIX = ("postfix", "postfix-sasl", "postfix-rcpt-unknown")
 _PROBED = "sshd-unknown"
+# Where a host has them: not where the daemon writes, which watches the directories of its logs.
+_POSTFIX_LOG, _SECURE = "logs/postfix.log", "logs/secure"
 _JAILS = "".join(
     f'[jails.{name}]\nsource = "{source}"\nfilter = "{name}"\nmaxretry = {maxretry}\n'
     for name, source, maxretry in (*((n, "postfix", 3) for n in _POSTFIX), (_PROBED, "sshd", 1))
@@ -89,10 +91,18 @@ def _grow(log: Path, folder: Path) -> int:
     return moments * at_once
 
 
+def _configured(folder: Path) -> Path:
+    """A configuration with the logs in a folder of their own."""
+    config = write_config(folder, more=_JAILS)
+    (folder / "logs").mkdir()
+    config.write_text(re.sub(r"/(postfix\.log|secure)\"", r'/logs/\1"', config.read_text()))
+    return config
+
+
 def _saved_position(folder: Path) -> Path:
     """Lets a daemon read the one line that the log has; returns the folder of its state."""
-    Daemon(folder).append("postfix.log", sasl("192.0.2.1", "info@example.org"))
-    (folder / "secure").touch()
+    Daemon(folder).append(_POSTFIX_LOG, sasl("192.0.2.1", "info@example.org"))
+    (folder / _SECURE).touch()
     with Daemon(folder) as daemon:
         daemon.wait(lambda: daemon.postfix().get("lines") == 1, "the first line is read")
     kept = folder / "kept"
@@ -104,11 +114,11 @@ def _saved_position(folder: Path) -> Path:
 
 def _catch_up(folder: Path, kept: Path, lines: int, round_: int) -> Caught:
     """Starts at the saved position; meanwhile writes to another log, at random moments."""
-    for file in (*folder.glob("state.db*"), folder / "secure", folder / "daemon.log"):
+    for file in (*folder.glob("state.db*"), folder / _SECURE, folder / "daemon.log"):
         file.unlink()
     for file in kept.iterdir():
         shutil.copy2(file, folder)
-    (folder / "secure").touch()
+    (folder / _SECURE).touch()
     chance = random.Random(round_)
     written: dict[str, float] = {}
     looks: list[tuple[float, int]] = []
@@ -125,7 +135,7 @@ def _catch_up(folder: Path, kept: Path, lines: int, round_: int) -> Caught:
                 address = str(_PROBES[len(written)])
                 line = ssh(address)
                 written[address] = time.time()
-                daemon.append("secure", line)
+                daemon.append(_SECURE, line)
         daemon.wait(lambda: f"Ban {address}" in daemon.log(), "the last line is decided")
         assert state["lines"] == lines, f"{state['lines']} of {lines} lines were read"
         bans = {address: datetime.fromisoformat(at) for at, address in _BAN.findall(daemon.log())}
@@ -140,9 +150,9 @@ def run() -> list[Row]:
     times, tests = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        config = write_config(folder, more=_JAILS)
+        config = _configured(folder)
         kept = _saved_position(folder)
-        log = folder / "postfix.log"
+        log = folder / _POSTFIX_LOG
         lines = _grow(log, folder)
         for round_ in range(_ROUNDS):
             times.append(_catch_up(folder, kept, lines, round_))
