@@ -19,7 +19,7 @@ from mailbanned.sources.raw import Packed, Raw, open_raw
 #: How much is handed out at once.
 CHUNK_BYTES = 256 * 1024
 #: So many times as much may be read at once: every read costs a visit of a thread.
-AHEAD = 8
+AHEAD = 4
 
 
 class Rewritten(Exception):
