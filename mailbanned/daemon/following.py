@@ -56,7 +56,7 @@ class Following:
         await self._core.intake.settled(stopped)
         self._retire(stopped)
         started = {name: table for name, table in wanted.items() if name not in self._running}
-        for name, marks in self._hand_over(started, wanted).items():
+        for name, marks in self._hand_over(started).items():
             source = build.source(name, config, self._clock, self._readers, marks)
             self.sources[name] = source
             self._made_from[name] = wanted[name]
@@ -83,9 +83,7 @@ class Following:
                 table = self._made_from[name]
                 self._saver.read(f"{name}{_RETIRED}{table.path or table.journal}", marks)
 
-    def _hand_over(
-        self, started: Mapping[str, SourceTable], wanted: Collection[str]
-    ) -> dict[str, Marks]:
+    def _hand_over(self, started: Mapping[str, SourceTable]) -> dict[str, Marks]:
         """Where new sources resume: at their own marks, and at those of sources that do not run.
 
         Each gets the marks of its own logs, and nobody else keeps them. They would be out of date

@@ -29,10 +29,10 @@ def check_block(data: bytes) -> None:
     """Nothing raises; how the bytes are cut into blocks does not matter; findings are of their
     line; and bans are of those who failed.
     """
-    block = data[:LONGEST]
-    found = list(_filters(0).read(plain(block), NOW))
-    assert found == list(_in_blocks(block)), "cut into blocks it reads otherwise"
-    lines = plain(block).split(b"\n")
+    whole = plain(data[:LONGEST])
+    found = list(_filters(0).read(whole, NOW))
+    assert found == list(_in_blocks(data[:LONGEST])), "cut into blocks it reads otherwise"
+    lines = whole.split(b"\n")
     for one in found:
         if one.address is not None:
             assert _stands_in(one.address, lines[one.number - 1]), f"{one} is made up"
