@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
-from mailbanned.model import Ban, Subject, Unban
-from mailbanned.store import Changes, Store, StoreError
+from mailbanned.model import Ban, Unban
+from mailbanned.store import Changes, Packed, Store, StoreError, Windows
 
 log = get_logger("store")
 
@@ -21,8 +21,6 @@ _PAUSE = 1.0
 # a kill its line would be read again.)
 _TOGETHER = 0.1
 _WHEN_FAILING = 10.0
-
-Windows = Mapping[tuple[str, Subject], tuple[float, ...]]
 
 
 class Saver:
@@ -35,7 +33,7 @@ class Saver:
         self._store = store
         self.windows = windows
         self._decisions: list[Ban | Unban] = []
-        self._windows: dict[tuple[str, Subject], tuple[float, ...]] = {}
+        self._windows = Packed()
         self._marks: dict[str, Mapping[str, str]] = {}
         self._urgent = asyncio.Event()
         self.marks: dict[str, Mapping[str, str]] = {}
@@ -48,13 +46,13 @@ class Saver:
         """
         self._decisions.append(decision)
         if isinstance(decision, Ban) and decision.failures:
-            self._windows[decision.jail, decision.subject] = ()
+            self._windows.add({(decision.jail, decision.subject): ()})
         self._urgent.set()
 
     def read(self, source: str, marks: Mapping[str, str], windows: Windows | None = None) -> None:
         """A source has been handled up to these marks, and that changed these windows."""
         self.marks[source] = self._marks[source] = marks
-        self._windows.update(windows or {})
+        self._windows.add(windows or {})
 
     async def run(self) -> None:
         """Saves until cancelled; the caller saves once more after that."""
@@ -98,11 +96,11 @@ class Saver:
 
     async def _save(self) -> None:
         self._urgent.clear()
-        self._windows.update(self.windows())
+        self._windows.add(self.windows())
         changes = Changes(tuple(self._decisions), self._windows, self._marks)
         if not changes:
             return
-        self._decisions, self._windows, self._marks = [], {}, {}
+        self._decisions, self._windows, self._marks = [], Packed(), {}
         try:
             await self._store.save(changes)
         except StoreError as error:
@@ -121,5 +119,7 @@ class Saver:
     def _keep(self, changes: Changes) -> None:
         """Puts back what was not saved, behind what has come since."""
         self._decisions[:0] = changes.decisions
-        self._windows = {**changes.windows, **self._windows}
+        windows = Packed.of(changes.windows)
+        windows.extend(self._windows)
+        self._windows = windows
         self._marks = {**changes.marks, **self._marks}

@@ -5,11 +5,13 @@ them. So after a crash the lines after the position are read again, and none is 
 """
 
 from mailbanned.store.base import Changes, MemoryStore, Past, State, Store, StoreError, Windows
+from mailbanned.store.packed import Packed
 from mailbanned.store.sqlite import SQLiteStore
 
 __all__ = [
     "Changes",
     "MemoryStore",
+    "Packed",
     "Past",
     "SQLiteStore",
     "State",

@@ -21,6 +21,21 @@ CREATE TABLE IF NOT EXISTS windows (
 CREATE TABLE IF NOT EXISTS marks (
     source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
 """
+#: Saves the windows of a jail (?1) from a document (?2, see Packed). In the order of the table: the
+#: rows that share a page of the file are written together, which a flood makes half the work. Of
+#: one subject the later one holds. All of it is done by SQLite, while Python counts on.
+PUT_WINDOWS = """
+INSERT OR REPLACE INTO windows
+SELECT ?1, json_extract(value, '$[0]') AS subject, coalesce(json_extract(value, '$[1][#-1]'), 0),
+    json_extract(value, '$[1]') FROM json_each(?2) ORDER BY subject, key
+"""
+#: Deletes those of them without times. Their documents hold NO_TIMES.
+DELETE_WINDOWS = """
+DELETE FROM windows WHERE jail = ?1 AND times = '[]' AND subject IN (
+    SELECT json_extract(value, '$[0]') FROM json_each(?2)
+    WHERE json_array_length(value, '$[1]') = 0)
+"""
+NO_TIMES = "[]]"
 _HISTORY_AGE = 366 * 86400.0
 _HISTORY_ROWS = 100_000
 

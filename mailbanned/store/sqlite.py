@@ -24,7 +24,15 @@ import aiosqlite
 
 from mailbanned.model import Ban, Subject, Unban
 from mailbanned.store.base import Changes, Past, State, StoreError, Windows
-from mailbanned.store.schema import TABLES, VERSION, forgetting
+from mailbanned.store.packed import Packed
+from mailbanned.store.schema import (
+    DELETE_WINDOWS,
+    NO_TIMES,
+    PUT_WINDOWS,
+    TABLES,
+    VERSION,
+    forgetting,
+)
 
 # So many rows are read at once.
 _PORTION = 1000
@@ -183,18 +191,10 @@ class SQLiteStore:
                 await self._enter([d for d in decisions if isinstance(d, Ban)])
             else:
                 await self._lift([d for d in decisions if isinstance(d, Unban)])
-        await self._many(
-            "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?)",
-            [
-                (jail, subject, times[-1], json.dumps(times))
-                for (jail, subject), times in changes.windows.items()
-                if times
-            ],
-        )
-        await self._many(
-            "DELETE FROM windows WHERE jail = ? AND subject = ?",
-            [key for key, times in changes.windows.items() if not times],
-        )
+        for jail, document in Packed.of(changes.windows).documents():
+            await self._db.execute(PUT_WINDOWS, (jail, document))
+            if NO_TIMES in document:
+                await self._db.execute(DELETE_WINDOWS, (jail, document))
         await self._many("DELETE FROM marks WHERE source = ?", [(s,) for s in changes.marks])
         await self._many(
             "INSERT INTO marks VALUES (?, ?, ?)",
