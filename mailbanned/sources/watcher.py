@@ -30,6 +30,8 @@ from mailbanned.sources.haste import Haste
 
 log = get_logger("sources")
 
+#: How often readers look without being woken: some file systems send no events. Seconds.
+LOOK_S = 2.0
 _RETRY_S = 1.0
 _REPLAN_S = 0.01
 _SURVEY_MS = 1000
@@ -179,7 +181,8 @@ class Watcher:
             self._trouble = str(error)
             log.warning(
                 "Log directories cannot be watched for changes, so logs are only looked at every "
-                "second; if this lasts, raise fs.inotify.max_user_instances and max_user_watches",
+                f"{LOOK_S:g} seconds; if this lasts, raise fs.inotify.max_user_instances and "
+                "max_user_watches",
                 error=self._trouble,
             )
 

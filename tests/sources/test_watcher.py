@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailbanned.sources import Watcher
+from mailbanned.sources.file import LOOK_S
 from mailbanned.sources.watcher import Subscription
 from tests.sources.rig import append, until
 
@@ -191,7 +192,10 @@ async def test_everybody_looks_after_a_change_of_the_watch(
 
 
 async def test_an_error_is_told_once_and_tried_again(watcher: Watcher, tmp_path: Path) -> None:
-    """While the kernel refuses to watch, readers still look, and later they are woken again."""
+    """While the kernel refuses to watch, readers still look, and later they are woken again.
+
+    What is said names the pause after which a source looks without being woken.
+    """
     with capture_logs() as said, watcher.subscribe() as subscription:
         with no_free_descriptors():
             subscription.watch([str(tmp_path)])
@@ -202,6 +206,7 @@ async def test_an_error_is_told_once_and_tried_again(watcher: Watcher, tmp_path:
         append(tmp_path / "log", b"one\n")
         assert await woken(subscription)
     assert [entry["log_level"] for entry in said] == ["warning"]
+    assert f" every {LOOK_S:g} seconds;" in said[0]["event"]
 
 
 @contextlib.contextmanager
