@@ -25,7 +25,7 @@ _INTRO = """\
 The main file is `/etc/mailbanned/mailbanned.toml`; `-c PATH` before the command, or
 `$MAILBANNED_CONFIG`, names another. After it all `conf.d/*.toml` beside it are read, in the order
 of their names. A later value replaces an earlier one, and the rest of its table stays. A list is
-one value: it is replaced as a whole.
+one value: it is replaced as a whole. `path` and `journal` of a source replace each other.
 
 ```toml
 # conf.d/50-here.toml: what this host does otherwise

@@ -64,9 +64,9 @@ def _merge(
     """Adds the tables of one file and remembers which file said what."""
     if len(above) == 2 and above[0] == "sources":
         # A source that is told to read elsewhere does not read where it did.
-        for key, other in (_PLACES, _PLACES[::-1]):
-            if key in tables and other not in tables:
-                into.pop(other, None)
+        if not tables.keys().isdisjoint(_PLACES):
+            for place in _PLACES:
+                into.pop(place, None)
     for key, value in tables.items():
         keys = (*above, key)
         origins[keys] = file

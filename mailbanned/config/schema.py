@@ -174,7 +174,7 @@ class ControlTable(Strict):
 
     socket: FilePath = _option(DEFAULT_SOCKET, "the unix socket")
     group: str = _option(
-        "", "a group whose members may read the status, which otherwise only root may"
+        "", "a group whose members may use `status` and `why`, which otherwise only root may"
     )
 
 

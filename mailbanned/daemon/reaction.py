@@ -1,4 +1,4 @@
-"""How long bans took: from reading the deciding line to the rule being in force."""
+"""How long bans took: from reading the deciding line to the first packet that is dropped."""
 
 from __future__ import annotations
 
