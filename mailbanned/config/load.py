@@ -62,11 +62,10 @@ def _merge(
     above: Keys = (),
 ) -> None:  # fmt: skip
     """Adds the tables of one file and remembers which file said what."""
-    if len(above) == 2 and above[0] == "sources":
+    if len(above) == 2 and above[0] == "sources" and not tables.keys().isdisjoint(_PLACES):
         # A source that is told to read elsewhere does not read where it did.
-        if not tables.keys().isdisjoint(_PLACES):
-            for place in _PLACES:
-                into.pop(place, None)
+        for place in _PLACES:
+            into.pop(place, None)
     for key, value in tables.items():
         keys = (*above, key)
         origins[keys] = file
