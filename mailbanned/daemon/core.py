@@ -21,7 +21,7 @@ from mailbanned.daemon.leaks import Leaks
 from mailbanned.daemon.reaction import Reaction
 from mailbanned.daemon.saver import Saver
 from mailbanned.filters import FilterSet
-from mailbanned.jails import Decision, Engine, Opening, Question, WindowKey
+from mailbanned.jails import MANUAL, Decision, Engine, Opening, Question, WindowKey
 from mailbanned.log import get_logger
 from mailbanned.model import Ban, Block, Failure, Sign, Subject, Unban, plain
 
@@ -60,6 +60,7 @@ class Core:
         self._unconfirmed: dict[Subject, list[Ban]] = {}
         self._in_force: dict[Subject, float] = {}
         self._kept_out: dict[Subject, float] = {}
+        self.banned_by_hand = 0  # in no jail
         self.leaks = Leaks()
         self.evidence = Evidence()
         engine.on_banned = self._heard_of_banned
@@ -165,6 +166,7 @@ class Core:
 
     def entered(self, ban: Ban) -> None:
         """A ban has been entered into the ledger."""
+        self.banned_by_hand += ban.jail == MANUAL
         self._saver.decided(ban)
         self._deadline_moved.set()
         self._unconfirmed.setdefault(ban.subject, []).append(ban)

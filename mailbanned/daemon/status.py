@@ -14,7 +14,7 @@ from mailbanned.daemon.core import Core
 from mailbanned.daemon.enforcing import Enforcing
 from mailbanned.daemon.saver import Saver
 from mailbanned.filters import FilterSet, Tally
-from mailbanned.jails import JailRules
+from mailbanned.jails import MANUAL, JailRules
 from mailbanned.log import printable
 from mailbanned.model import Ban
 from mailbanned.sources import PathState, Source
@@ -178,6 +178,7 @@ def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any
         jail = parts.core.engine.jails.get(name)
         mine = sorted(bans.get(name, ()), key=lambda ban: ban.since)
         before = parts.banned_before.get(name, 0)
+        by_hand = parts.core.banned_by_hand if name == MANUAL else 0
         yield {
             "name": name,
             "enabled": jail is not None,
@@ -188,7 +189,7 @@ def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any
             "suspended_total": jail.suspended_total if jail else 0,
             "forgotten_total": jail.windows.forgotten if jail else 0,
             "banned_now": len(mine),
-            "banned_total": before + (jail.banned_total if jail else 0),
+            "banned_total": before + (jail.banned_total if jail else by_hand),
             **_limits(jail.rules if jail else None),
             "bans": [_ban(ban) for ban in mine],
         }

@@ -83,7 +83,9 @@ def test_ban_and_unban_by_hand(daemon: Running) -> None:
     (ban,) = json.loads(result.stdout)["banned"]
     assert (ban["address"], ban["jail"], ban["in_force"]) == (f"{A}/32", "manual", True)
     assert daemon.status()["firewall"]["bans_in_force"] == 1
-    assert daemon.jail("manual")["bans"][0]["reason"].startswith("too many")
+    manual = daemon.jail("manual")
+    assert manual["bans"][0]["reason"].startswith("too many")
+    assert (manual["banned_now"], manual["banned_total"]) == (1, 1)
     assert "\x1b" not in daemon.log()
     result = daemon.cli("unban", A)
     assert result.stdout == f"[manual] Unban {A}/32\n"
