@@ -118,3 +118,13 @@ def table(page: str, first: str) -> list[list[str]]:
 def created(page: str) -> dict[str, str]:
     """The files that a recipe makes, with what is in them: each is named in front of its block."""
     return dict(re.findall(r"`([\w/.-]+\.py)`:\n+```python\n(.*?)```", text(page), re.DOTALL))
+
+
+def is_shown(example: str, printed: str) -> bool:
+    """Whether an example is what is printed; a line `...` stands for any number of lines."""
+    lines = [
+        ".*" if line.strip() == "..." else re.escape(line.rstrip())
+        for line in example.rstrip().split("\n")
+    ]
+    whole = "\n".join(line.rstrip() for line in printed.rstrip().split("\n"))
+    return re.fullmatch("\n".join(lines), whole, re.DOTALL) is not None
