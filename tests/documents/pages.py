@@ -117,7 +117,7 @@ def table(page: str, first: str) -> list[list[str]]:
 
 def created(page: str) -> dict[str, str]:
     """The files that a recipe makes, with what is in them: each is named in front of its block."""
-    return dict(re.findall(r"`([\w/.-]+\.py)`:\n+```python\n(.*?)```", text(page), re.DOTALL))
+    return dict(re.findall(r"`([\w/.-]+\.py)`:\n+```python\n(\"{3}.*?)```", text(page), re.DOTALL))
 
 
 def is_shown(example: str, printed: str) -> bool:
