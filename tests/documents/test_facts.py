@@ -1,0 +1,139 @@
+"""Tables and lists in the documents are those of the program and of what ships with it."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailbanned.cli.shared import span
+from mailbanned.config import SHIPPED, Config
+from mailbanned.config.load import load
+from tests.documents.pages import blocks, flowing, table, words
+from tests.fuzz.targets import TARGETS
+from tests.host.boot import ADDRESSES4, PROGRAMS
+from tests.host.mailhost import PASSWORD, USERS
+from tests.running import Running, write_config
+from tests.test_floors import FLOORS, HOUSE, libraries
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Config:
+    return load(SHIPPED / "mailbanned.toml")
+
+
+def test_the_jails_of_the_readme(shipped: Config) -> None:
+    """README.md has the jails of the shipped file, in their order, and all count in an hour."""
+    rows = [(row[0].strip("`"), int(row[2]), row[3]) for row in table("README.md", "jail")]
+
+    def bantime(seconds: float | None) -> str:
+        return "24 h" if seconds == 86400 else span(seconds).replace("d", " d")
+
+    assert rows == [(one.name, one.maxretry, bantime(one.bantime)) for one in shipped.rules]
+    assert {one.findtime for one in shipped.rules} == {3600.0}
+    listed = flowing("docs/moving-from-fail2ban.md").partition("shipped configuration: ")[2]
+    assert re.findall(r"`([\w-]+)`", listed.partition(". ")[0]) == [row[0] for row in rows]
+
+
+def test_the_jails_with_outages(shipped: Config) -> None:
+    """docs/operations.md names those that the breaker suspends."""
+    named = re.search(r"says `outage = true` \(([^)]*)\)", flowing("docs/operations.md"))
+    assert named is not None
+    jails = [one.name for one in shipped.rules if one.outage]
+    assert re.findall(r"`([\w-]+)`", named[1]) == jails
+
+
+def test_there_are_as_many_samples_as_is_said(shipped: Config) -> None:
+    """CHANGELOG.md says more than how many."""
+    (said,) = re.findall(r"more than (\d+) samples", flowing("CHANGELOG.md"))
+    assert sum(len(one.samples) for one in shipped.filters.values()) > int(said)
+
+
+def test_the_libraries() -> None:
+    """docs/architecture.md has each library with the file or room that imports it."""
+    named = {
+        re.sub(r"[^a-z0-9]", "", name): row[2].strip("`/")
+        for row in table("docs/architecture.md", "library")
+        for name in row[0].split(", ")
+    }
+    used = {re.sub(r"[^a-z0-9]", "", name): files for name, files in libraries(HOUSE).items()}
+    used["googlere2"] = used.pop("re2")
+    assert named.keys() == used.keys()
+    for name, files in used.items():
+        assert {file for file in files if not file.startswith(named[name])} == set(), name
+
+
+def test_the_floors() -> None:
+    """docs/architecture.md has each room on the floor that the tests hold it to."""
+    rows = table("docs/architecture.md", "floor")
+    found = {
+        room: -1 if row[0] == "cellar" else int(row[0])
+        for row in rows
+        for room in re.findall(r"`(\w+)`", row[1])
+    }
+    assert found == {room: floor for room, floor in FLOORS.items() if room}
+    assert all(int(b[0]) > int(a[0]) for a, b in pairwise(rows[1:]))
+
+
+def test_the_mail_host_and_the_fuzzer() -> None:
+    """docs/testing.md names the programs, accounts and targets that there are."""
+    page = flowing("docs/testing.md")
+    named = page.partition("the programs ")[2].partition(".")[0]
+    assert set(re.findall(r"`(\w+)`", named)) == set(PROGRAMS)
+    assert f"`{USERS[0]}` to `{USERS[-1].partition('@')[0]}@...` (password `{PASSWORD}`)" in page
+    assert abs(len(ADDRESSES4) - 200) < 50
+    assert [row[0].strip("`") for row in table("docs/testing.md", "target")] == list(TARGETS)
+
+
+def _keys(document: Any) -> set[str]:
+    """Every key of a document, and with those it stands in: `sources[].name`."""
+    if isinstance(document, list):
+        return {f"[].{key}" for one in document for key in _keys(one)}
+    if not isinstance(document, dict):
+        return set()
+    inner = {key: _keys(value) for key, value in document.items()}
+    deep = {
+        name + (rest if rest[0] == "[" else f".{rest}")
+        for name, every in inner.items()
+        for rest in every
+    }
+    return {*document, *deep}
+
+
+def test_the_parts_of_the_status(tmp_path: Path) -> None:
+    """Every part of the status that docs/operations.md names is in it."""
+    write_config(tmp_path)
+    (tmp_path / "postfix.log").touch()
+    with Running(tmp_path) as daemon:
+        daemon.following()
+        known = _keys(daemon.status())
+    named = {
+        one.text
+        for one in words("docs/operations.md")
+        if re.fullmatch(r"(accounts|sources\[\]|jails\[\])\.\w+|\w+_(total|bytes|s)", one.text)
+    }
+    assert len(named) >= 6
+    last = {key.rpartition(".")[2] for key in known}
+    assert {one for one in named if one not in known and one not in last} == set()
+
+
+@pytest.mark.parametrize("page", sorted({one.page for one in blocks(language="toml")}))
+def test_configurations_are_good(page: str, tmp_path: Path) -> None:
+    """Each piece of configuration in a page is good beside the shipped one.
+
+    (Filters are tested with their samples in tests/config; a piece without a table goes on the one
+    before it.)
+    """
+    before = ""
+    for number, one in enumerate(blocks(page, language="toml")):
+        if "[[patterns]]" in one.text or 'filter = "cyrus' in one.text:
+            continue
+        before = one.text if re.search(r"^\[", one.text, re.MULTILINE) else before + one.text
+        folder = tmp_path / str(number)
+        (folder / "conf.d").mkdir(parents=True)
+        (folder / "mailbanned.toml").write_text((SHIPPED / "mailbanned.toml").read_text())
+        (folder / "conf.d" / "here.toml").write_text(before)
+        load(folder / "mailbanned.toml")  # raises what is wrong

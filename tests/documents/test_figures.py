@@ -1,0 +1,88 @@
+"""Figures in the documents are those of the program: how long, how many, how often."""
+
+from __future__ import annotations
+
+import re
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from mailbanned.accounts import CachedAccounts, mysql
+from mailbanned.daemon import intake, leaks, saver, service
+from mailbanned.filters import filterset, pattern
+from mailbanned.firewall import Enforcer, Nftables, interim
+from mailbanned.firewall import table as nft
+from mailbanned.jails import attempts
+from mailbanned.sources import Watcher, hearing, nudge
+from mailbanned.store import schema as store
+from tests.documents.pages import TOP, flowing
+
+_WORDS = {1: "one", 2: "two", 5: "five", 8: "Eight", 10: "ten", 20: "twenty", 50: "fifty"}
+_UNIT = (TOP / "systemd/mailbanned.service").read_text()
+
+
+def _default(of: Any, name: str) -> float:
+    value = signature(of).parameters[name].default
+    assert isinstance(value, int | float)
+    return value
+
+
+def _number(value: float) -> str:
+    """A small number in words, if there are such."""
+    return _WORDS.get(int(value), f"{value:g}")
+
+
+def _unit(key: str) -> float:
+    (value,) = re.findall(rf"^{key}=(\d+)$", _UNIT, re.MULTILINE)
+    return float(value)
+
+
+_CACHE = CachedAccounts.__init__
+_KNOWN, _UNKNOWN = _default(_CACHE, "known_for") / 60, _default(_CACHE, "unknown_for")
+_SLACK = _default(Nftables.__init__, "slack") / 60
+_SETTLED = _number(service._SETTLED_WITHIN_S)
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("operations", f"systemd starts it again after {_number(_unit('RestartSec'))} seconds"),
+        ("operations", f"systemd restarts it after {_unit('WatchdogSec'):g} seconds"),
+        ("operations", f"in force, or after {_SETTLED} seconds"),
+        ("operations", f"back within {_default(Enforcer.__init__, 'audit'):g} seconds"),
+        (
+            "operations",
+            f'"exists" for {_number(_KNOWN)} minutes, "does not exist" for {_UNKNOWN:g}',
+        ),
+        ("operations", f"kernel ends them {_number(_SLACK)} minutes after their time"),
+        ("operations", f"bans end {_number(_SLACK)} minutes after their time"),
+        ("operations", f"more than {_number(leaks.GRACE_S)} seconds after its ban"),
+        ("operations", f"grows for {_number(hearing.MUTE_S / 60)} minutes"),
+        ("operations", f"`prerouting` with priority {nft._PRIORITY},"),
+        ("operations", f"in the last {_number(attempts._CONNECTION_S / 60)} minutes"),
+        ("operations", f"history ({store._HISTORY_ROWS:,} bans at most)"),
+        ("moving-from-fail2ban", f"history, {store._HISTORY_ROWS:,} bans at most"),
+        ("adding", f"(at most {pattern.MOST_TIMES} are believed)"),
+        ("architecture", f"last {filterset._RARE} lines of a kind"),
+        ("architecture", f"{_number(filterset._MOST_GATHERED)} kinds at most"),
+        ("architecture", f"has room for {_number(intake._BLOCKS)} blocks"),
+        ("architecture", f"gets {_number(intake._TURN_S * 1000)} milliseconds at a time"),
+        ("architecture", f"looked at {_number(1 / nudge._LOOK_S)} times a second"),
+        ("architecture", f"{_number(1000 / _default(Watcher.__init__, 'step_ms'))} times a second"),
+        ("architecture", f"has waited {mysql._PATIENCE_S * 1000:g} ms"),
+    ],
+)
+def test_figures(page: str, sentence: str) -> None:
+    """What is a constant of the program is the same in the text."""
+    assert sentence in flowing(f"docs/{page}.md")
+
+
+def test_figures_that_are_words() -> None:
+    """Where the text has no number: a ban is saved in a tenth of a second, an interim one lasts a
+    minute."""
+    page = flowing("docs/operations.md")
+    assert "saved within a tenth of a second, everything else every second" in page
+    assert (saver._TOGETHER, saver._PAUSE) == (0.1, 1.0)
+    assert "ends by itself a minute later" in page
+    assert interim._LIFETIME_S == 60.0
