@@ -12,6 +12,8 @@ import pytest
 from mailbanned.cli.shared import span
 from mailbanned.config import SHIPPED, Config
 from mailbanned.config.load import load
+from mailbanned.config.schema import File, JailTable, SourceTable
+from mailbanned.config.values import account_query
 from tests.documents.pages import blocks, flowing, table, words
 from tests.fuzz.targets import TARGETS
 from tests.host.boot import ADDRESSES4, PROGRAMS
@@ -86,6 +88,24 @@ def test_the_mail_host_and_the_fuzzer() -> None:
     assert f"`{USERS[0]}` to `{USERS[-1].partition('@')[0]}@...` (password `{PASSWORD}`)" in page
     assert abs(len(ADDRESSES4) - 200) < 50
     assert [row[0].strip("`") for row in table("docs/testing.md", "target")] == list(TARGETS)
+
+
+def test_options_that_are_named() -> None:
+    """What stands like `[table] option` in a document is an option of that table."""
+    tables: dict[str, Any] = {**File.model_fields, "sources": SourceTable, "jails": JailTable}
+    named = [(one, re.match(r"\[(\w+)(?:\.NAME)?\] ([a-z]\w*)", one.text)) for one in words()]
+    found = {one: match.groups() for one, match in named if match is not None}
+    assert len(found) >= 8
+    for one, (name, option) in found.items():
+        table_of = getattr(tables[name], "annotation", None) or tables[name]
+        assert option in table_of.model_fields, one
+
+
+def test_the_query_for_accounts() -> None:
+    """docs/operations.md and the shipped file show the query that is used without one."""
+    query = account_query("mysql", "")
+    assert f"{query}\n" in "".join(one.text for one in blocks("docs/operations.md", language="sql"))
+    assert query in (SHIPPED / "mailbanned.toml").read_text()
 
 
 def _keys(document: Any) -> set[str]:

@@ -85,4 +85,5 @@ def test_figures_that_are_words() -> None:
     assert "saved within a tenth of a second, everything else every second" in page
     assert (saver._TOGETHER, saver._PAUSE) == (0.1, 1.0)
     assert "ends by itself a minute later" in page
-    assert interim._LIFETIME_S == 60.0
+    assert "(ten seconds more for every hundred that wait)" in page
+    assert (interim._LIFETIME_S, 100 * interim._EACH_S) == (60.0, 10.0)
