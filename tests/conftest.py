@@ -1,8 +1,11 @@
-"""What holds for every test: how hypothesis judges examples."""
+"""What holds for every test: what it leaves behind, and how hypothesis judges examples."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import leftovers
 
 # How long an example or its drawing takes says something about the machine and its load, not about
 # the program. A fixture that every example of a test shares is written to be shared.
@@ -13,3 +16,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("mailbanned")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers our plugin, unless the command line has done so."""
+    if not config.pluginmanager.is_registered(leftovers):
+        config.pluginmanager.register(leftovers)
