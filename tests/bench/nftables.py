@@ -19,8 +19,9 @@ from mailbanned.clock import SystemClock
 from mailbanned.firewall import Enforcer, Nftables
 from mailbanned.model import Subject
 from tests.bench.table import Row, median, spread
-from tests.firewall.support import eventually, running, shows
+from tests.firewall.support import running, shows
 from tests.real.netns import run as run_program
+from tests.waiting import until
 
 _WAVE = 1_000
 _MANY = 20_000
@@ -48,7 +49,7 @@ class Measured:
 
     async def all_in_force(self, count: int) -> float:
         """Waits until so many are in force; the time at which the last one was."""
-        await eventually(lambda: len(self.came) >= count, f"{count} bans in force", 60.0)
+        await until(lambda: len(self.came) >= count, f"{count} bans in force", 60.0)
         return max(self.came.values(), default=0.0)
 
     async def ban(self, subjects: list[Subject]) -> float:
@@ -93,7 +94,7 @@ async def _singles(standing: int) -> list[float]:
     took = []
     async with running(measured.enforcer):
         await measured.all_in_force(standing)
-        await eventually(shows(measured.enforcer, "up"), "the firewall is up")
+        await until(shows(measured.enforcer, "up"), "the firewall is up")
         for subject in _subjects(30, _SINGLES):
             took.append(await measured.ban([subject]))
             await asyncio.sleep(0.01)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 _PROGRAM = """#!{python} -IS
 import json, os, pathlib, sys, time
+parent = os.getppid()
 folder = pathlib.Path({folder!r})
 script = sys.stdin.read()
 with open(folder / "calls", "a") as calls:
     print(json.dumps([os.getpid(), sys.argv[1:], script, time.monotonic()]), file=calls)
 answers = json.loads((folder / "answers").read_text())
-output, complaint, status, delay = answers.pop(0) if len(answers) > 1 else answers[0]
+output, complaint, status, held = answers.pop(0) if len(answers) > 1 else answers[0]
 (folder / "answers").write_text(json.dumps(answers))
-time.sleep(delay)
+while held and not (folder / "released").exists() and os.getppid() == parent:
+    time.sleep(0.01)
 sys.stdout.write(output)
 sys.stderr.write(complaint)
 with open(folder / "ended", "a") as ended:
@@ -40,24 +42,31 @@ class FakeNft:
         self.path = directory / "nft"
         self.path.write_text(_PROGRAM.format(python=sys.executable, folder=str(directory)))
         self.path.chmod(0o755)
-        self._answers: list[tuple[str, str, int, float]] = []
+        self._answers: list[tuple[str, str, int, bool]] = []
         self.then()
 
     def then(
-        self, output: str = "", complaint: str = "", status: int | None = None, delay: float = 0.0
+        self, output: str = "", complaint: str = "", status: int | None = None, held: bool = False
     ) -> None:
-        """One more answer, for the next run; the last one goes for all that follow."""
+        """One more answer, for the next run; the last one goes for all that follow.
+
+        held: the run waits for `release` before it answers.
+        """
         if status is None:
             status = 1 if complaint else 0
-        self._answers.append((output, complaint, status, delay))
+        self._answers.append((output, complaint, status, held))
         (self._directory / "answers").write_text(json.dumps(self._answers))
 
     def answer(
-        self, output: str = "", complaint: str = "", status: int | None = None, delay: float = 0.0
+        self, output: str = "", complaint: str = "", status: int | None = None, held: bool = False
     ) -> None:
         """From now on this answer, followed by those of `then`."""
         self._answers.clear()
-        self.then(output, complaint, status, delay)
+        self.then(output, complaint, status, held)
+
+    def release(self) -> None:
+        """Lets runs that are held go on, now and from now on."""
+        (self._directory / "released").touch()
 
     def scripts(self) -> list[str]:
         """What it was given to carry out, run by run."""

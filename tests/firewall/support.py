@@ -1,4 +1,4 @@
-"""What several tests of the firewall room need: a clock, patience, and a firewall that obeys."""
+"""What several tests of the firewall room need: a clock, and a firewall that obeys."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from mailbanned.model import Subject
 def subjects(count: int, net: int = 0) -> list[Subject]:
     """Different subjects that may be banned; another `net` gives others."""
     return [Subject(f"203.{net}.{n // 250}.{n % 250 + 1}/32") for n in range(count)]
-
-
-async def eventually(condition: Callable[[], object], what: str, seconds: float = 5.0) -> None:
-    """Waits until the condition is true. Raises AssertionError, saying what was waited for."""
-    end = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, f"not within {seconds:g} s: {what}"
-        await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 
 from mailbanned.firewall import Enforcer, FirewallState
 from mailbanned.model import Subject
-from tests.firewall.support import ManualClock, ScriptedFirewall, eventually, running, subjects
+from tests.firewall.support import ManualClock, ScriptedFirewall, running, subjects
+from tests.waiting import until
 
 
 class Bench:
@@ -35,11 +36,11 @@ class Bench:
         await self.cutting.wait()
 
     async def up(self) -> None:
-        await eventually(lambda: self.enforcer.state().state == "up", "the firewall is up")
+        await until(lambda: self.enforcer.state().state == "up", "the firewall is up")
 
     async def settled(self, in_force: int) -> None:
         """All work is done, with so many bans in force."""
-        await eventually(
+        await until(
             lambda: (
                 self.enforcer.state().bans_in_force == len(self.firewall.rules) == in_force
                 and self.enforcer.state().pending == self.firewall.in_flight == 0
@@ -60,7 +61,7 @@ async def test_settled_once_the_old_bans_are_in_force() -> None:
     bench.firewall.hold()
     bench.enforcer.restore([held, *lost])
     async with running(bench.enforcer):
-        await eventually(lambda: bench.firewall.in_flight == 2, "they are being put")
+        await until(lambda: bench.firewall.in_flight == 2, "they are being put")
         assert not bench.enforcer.settled.is_set()
         bench.firewall.flow()
         await bench.enforcer.settled.wait()
@@ -83,7 +84,7 @@ async def test_a_ban_is_put_and_told_with_the_time_it_came_into_force(bench: Ben
         await bench.up()
         bench.firewall.hold()
         bench.enforcer.want(subject)
-        await eventually(lambda: bench.firewall.started, "the ban is under way")
+        await until(lambda: bench.firewall.started, "the ban is under way")
         assert bench.told == []
         bench.clock.time = 1234.5
         bench.firewall.flow()
@@ -115,7 +116,7 @@ async def test_restores_what_is_missing_and_removes_what_is_left_over() -> None:
     bench.enforcer.restore(wanted)
     async with running(bench.enforcer):
         await bench.settled(4)
-        await eventually(lambda: not bench.firewall.partial, "partial rules are gone")
+        await until(lambda: not bench.firewall.partial, "partial rules are gone")
     assert bench.firewall.done[:3] == [f"+{wanted[n]}" for n in (3, 2, 0)]
     removed = {f"-{subject}" for subject in (*leftovers, *subjects(1, net=3))}
     assert set(bench.firewall.done[3:]) == removed
@@ -128,13 +129,13 @@ async def test_new_bans_overtake_restored_ones(bench: Bench) -> None:
     bench.enforcer.restore(old)
     bench.firewall.hold()
     async with running(bench.enforcer):
-        await eventually(lambda: bench.firewall.started, "restoring has begun")
+        await until(lambda: bench.firewall.started, "restoring has begun")
         for subject in new:
             bench.enforcer.want(subject)
-        await eventually(lambda: bench.firewall.in_flight == 4, "all four slots are used")
+        await until(lambda: bench.firewall.in_flight == 4, "all four slots are used")
         assert bench.firewall.started[3:] == [f"+{new[0]}"]
         bench.firewall.release(5)
-        await eventually(lambda: len(bench.firewall.started) >= 9, "more is under way")
+        await until(lambda: len(bench.firewall.started) >= 9, "more is under way")
         assert bench.firewall.started[4:9] == [f"+{subject}" for subject in new[1:]]
         bench.firewall.flow()
         await bench.settled(36)
@@ -162,7 +163,7 @@ async def test_ban_and_unban_in_quick_succession_end_right(bench: Bench) -> None
         bench.firewall.hold()
         for subject in (stays, goes, returns):
             bench.enforcer.want(subject)
-        await eventually(lambda: bench.firewall.in_flight == 3, "all are under way")
+        await until(lambda: bench.firewall.in_flight == 3, "all are under way")
         bench.enforcer.unwant(goes)
         bench.enforcer.unwant(returns)
         bench.enforcer.want(returns)
@@ -170,11 +171,11 @@ async def test_ban_and_unban_in_quick_succession_end_right(bench: Bench) -> None
         await bench.settled(2)
         bench.firewall.hold()
         bench.enforcer.unwant(stays)
-        await eventually(lambda: bench.firewall.in_flight == 1, "the removal is under way")
+        await until(lambda: bench.firewall.in_flight == 1, "the removal is under way")
         bench.enforcer.want(stays)
         assert bench.enforcer.state().pending + bench.enforcer.state().bans_in_force == 2
         bench.firewall.flow()
-        await eventually(lambda: bench.firewall.done[-1] == f"+{stays}", "it is put again")
+        await until(lambda: bench.firewall.done[-1] == f"+{stays}", "it is put again")
         await bench.settled(2)
     assert bench.firewall.rules == {stays, returns}
     assert [subject for subject, _ in bench.told] == [stays, returns, stays]
@@ -186,10 +187,10 @@ async def test_a_second_ban_of_the_same_subject_is_in_force_at_once(bench: Bench
     async with running(bench.enforcer):
         bench.enforcer.want(subject)
         await bench.settled(1)
-        await eventually(lambda: len(bench.cuts) == 1, "it is cut")
+        await until(lambda: len(bench.cuts) == 1, "it is cut")
         bench.enforcer.want(subject)
         assert bench.told == [(subject, 1000.0)] * 2
-        await eventually(lambda: len(bench.cuts) == 2, "it is cut again")
+        await until(lambda: len(bench.cuts) == 2, "it is cut again")
     assert bench.firewall.done == [f"+{subject}"]
 
 
@@ -219,17 +220,17 @@ async def test_connections_are_cut_after_the_rule_and_in_batches(bench: Bench) -
         bench.firewall.hold()
         bench.cutting.clear()
         bench.enforcer.want(some[0])
-        await eventually(lambda: bench.firewall.in_flight, "the ban is under way")
+        await until(lambda: bench.firewall.in_flight, "the ban is under way")
         assert bench.cuts == []
         bench.firewall.release()
-        await eventually(lambda: bench.cuts == [{some[0]}], "the first is cut")
+        await until(lambda: bench.cuts == [{some[0]}], "the first is cut")
         bench.firewall.flow()
         for subject in some[1:]:
             bench.enforcer.want(subject)
         await bench.settled(9)
         assert len(bench.cuts) == 1
         bench.cutting.set()
-        await eventually(lambda: len(bench.cuts) == 2, "the others are cut")
+        await until(lambda: len(bench.cuts) == 2, "the others are cut")
     assert bench.cuts[1] == set(some[1:])
 
 
@@ -239,7 +240,7 @@ async def test_bans_found_in_force_are_cut_too() -> None:
     bench = Bench(subject)
     bench.enforcer.restore([subject])
     async with running(bench.enforcer):
-        await eventually(lambda: bench.cuts == [{subject}], "it is cut")
+        await until(lambda: bench.cuts == [{subject}], "it is cut")
     assert bench.firewall.done == []
 
 

@@ -10,10 +10,10 @@ from mailbanned.model import Subject
 from tests.firewall.support import (
     ManualClock,
     ScriptedFirewall,
-    eventually,
     running,
     subjects,
 )
+from tests.waiting import until
 
 TEMPORARY, PERMANENT = subjects(2)
 ENDS = {TEMPORARY: 5000.0, PERMANENT: None}
@@ -37,7 +37,7 @@ async def test_the_firewall_is_told_when_a_ban_ends(firewall: ScriptedFirewall) 
     enforcer.restore([TEMPORARY])
     async with running(enforcer):
         enforcer.want(PERMANENT)
-        await eventually(lambda: len(firewall.rules) == 2, "both are put")
+        await until(lambda: len(firewall.rules) == 2, "both are put")
     assert firewall.until == ENDS
 
 
@@ -47,18 +47,18 @@ async def test_what_is_about_to_be_forgotten_is_put_once_more(firewall: Scripted
     enforcer = make(firewall, ends)
     enforcer.restore(ends)
     async with running(enforcer):
-        await eventually(lambda: enforcer.state().bans_in_force == 2, "both are in force")
+        await until(lambda: enforcer.state().bans_in_force == 2, "both are in force")
         firewall.hold()
         firewall.done.clear()
         ends[TEMPORARY] = 9000.0
         with capture_logs() as logs:
             firewall.ending = {TEMPORARY}
-            await eventually(lambda: firewall.in_flight, "it is put again")
+            await until(lambda: firewall.in_flight, "it is put again")
             assert (enforcer.state().bans_in_force, enforcer.state().pending) == (2, 0)
             firewall.flow()
-            await eventually(lambda: not firewall.ending, "it has its new end")
+            await until(lambda: not firewall.ending, "it has its new end")
             listings = firewall.listings
-            await eventually(lambda: firewall.listings > listings + 2, "some audits more")
+            await until(lambda: firewall.listings > listings + 2, "some audits more")
     assert firewall.until[TEMPORARY] == 9000.0
     assert firewall.done == [f"+{TEMPORARY}"]
     assert logs == []
@@ -69,7 +69,7 @@ async def test_what_ends_and_is_not_wanted_is_lifted(firewall: ScriptedFirewall)
     firewall.rules = {TEMPORARY}
     firewall.ending = {TEMPORARY}
     async with running(make(firewall, {})):
-        await eventually(lambda: not firewall.rules, "it is lifted")
+        await until(lambda: not firewall.rules, "it is lifted")
 
 
 async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: ScriptedFirewall) -> None:
@@ -80,13 +80,13 @@ async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: Scripte
     enforcer = make(firewall, dict.fromkeys([*old, *new]))
     enforcer.restore(old)
     async with running(enforcer):
-        await eventually(lambda: firewall.in_flight == 30, "the slots for old bans are used")
+        await until(lambda: firewall.in_flight == 30, "the slots for old bans are used")
         for subject in new:
             enforcer.want(subject)
-        await eventually(lambda: firewall.in_flight == 40, "all slots are used")
+        await until(lambda: firewall.in_flight == 40, "all slots are used")
         assert set(firewall.started[30:]) == {f"+{subject}" for subject in new[:10]}
         firewall.flow()
-        await eventually(lambda: len(firewall.rules) == 80, "all are put")
+        await until(lambda: len(firewall.rules) == 80, "all are put")
     assert firewall.most_in_flight == 40
 
 

@@ -9,12 +9,12 @@ from mailbanned.firewall import Enforcer, FirewallState
 from mailbanned.model import Subject
 from tests.firewall.support import (
     ScriptedFirewall,
-    eventually,
     make_enforcer,
     running,
     shows,
     subjects,
 )
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def _settled(enforcer: Enforcer, in_force: int) -> None:
         state = enforcer.state()
         return (state.state, state.bans_in_force, state.pending) == ("up", in_force, 0)
 
-    await eventually(reached, f"{in_force} bans in force")
+    await until(reached, f"{in_force} bans in force")
 
 
 async def test_waits_for_a_firewall_that_is_not_there_yet(
@@ -38,12 +38,12 @@ async def test_waits_for_a_firewall_that_is_not_there_yet(
     firewall.down = "it is not running"
     enforcer.restore([before])
     async with running(enforcer):
-        await eventually(shows(enforcer, "down"), "it is known to be down")
+        await until(shows(enforcer, "down"), "it is known to be down")
         enforcer.want(during)
         assert enforcer.state() == FirewallState(
             "scripted", "down", "there", "it is not running", 0, 2
         )
-        await eventually(lambda: firewall.connects > 3, "it is tried again")
+        await until(lambda: firewall.connects > 3, "it is tried again")
         firewall.down = ""
         await _settled(enforcer, 2)
     assert firewall.rules == {before, during}
@@ -61,7 +61,7 @@ async def test_an_outage_is_said_once_and_so_is_its_end(
             await _settled(enforcer, 3)
             firewall.down = "it is not running"
             firewall.lose("it stopped")
-            await eventually(lambda: firewall.connects > 4, "it is tried again and again")
+            await until(lambda: firewall.connects > 4, "it is tried again and again")
             firewall.down = ""
             await _settled(enforcer, 3)
     events = [(log["log_level"], log["event"]) for log in logs]
@@ -84,7 +84,7 @@ async def test_a_ban_that_fails_is_put_when_the_firewall_is_back(
         await _settled(enforcer, 1)
         firewall.down = "the command failed"
         enforcer.want(second)
-        await eventually(shows(enforcer, "down"), "the failure is noticed")
+        await until(shows(enforcer, "down"), "the failure is noticed")
         state = enforcer.state()
         assert (state.bans_in_force, state.pending, state.detail) == (0, 2, "the command failed")
         firewall.down = ""
@@ -106,7 +106,7 @@ async def test_all_bans_come_back_after_a_loss(
         firewall.hold()
         with capture_logs() as logs:
             firewall.lose("it was reloaded")
-            await eventually(lambda: firewall.in_flight, "restoring has begun")
+            await until(lambda: firewall.in_flight, "restoring has begun")
             assert (enforcer.state().bans_in_force, enforcer.state().pending) == (0, 20)
             firewall.flow()
             await _settled(enforcer, 20)
@@ -130,10 +130,10 @@ async def test_a_loss_while_the_rules_are_listed_is_not_overlooked(
     enforcer.restore(bans)
     firewall.hold()
     async with running(enforcer):
-        await eventually(lambda: firewall.in_flight, "restoring has begun")
+        await until(lambda: firewall.in_flight, "restoring has begun")
         assert told == []
         firewall.flow()
-        await eventually(lambda: firewall.rules == set(bans), "all bans are back")
+        await until(lambda: firewall.rules == set(bans), "all bans are back")
         await _settled(enforcer, 3)
 
 
@@ -146,13 +146,13 @@ async def test_a_loss_while_bans_are_restored_is_not_overlooked(
     firewall.hold()
     async with running(enforcer):
         for _ in range(3):
-            await eventually(lambda: firewall.in_flight, "restoring has begun")
+            await until(lambda: firewall.in_flight, "restoring has begun")
             firewall.release(5)
-            await eventually(lambda: len(firewall.done) == 5, "some are restored")
+            await until(lambda: len(firewall.done) == 5, "some are restored")
             firewall.done.clear()
             firewall.lose()
         firewall.flow()
-        await eventually(lambda: firewall.rules == set(bans), "all bans are back")
+        await until(lambda: firewall.rules == set(bans), "all bans are back")
         await _settled(enforcer, 12)
 
 
@@ -166,12 +166,12 @@ async def test_an_old_failure_does_not_take_down_a_firewall_that_is_back(
         await _settled(enforcer, 1)
         firewall.hold()
         enforcer.want(late)
-        await eventually(lambda: firewall.in_flight == 1, "the call hangs")
+        await until(lambda: firewall.in_flight == 1, "the call hangs")
         firewall.lose("it was restarted")
-        await eventually(lambda: f"+{first}" in firewall.started[2:], "it is back")
+        await until(lambda: f"+{first}" in firewall.started[2:], "it is back")
         firewall.down = "no answer"
         firewall.release()
-        await eventually(lambda: firewall.started.count(f"+{late}") == 2, "it is put again")
+        await until(lambda: firewall.started.count(f"+{late}") == 2, "it is put again")
         firewall.down = ""
         firewall.flow()
         await _settled(enforcer, 2)
@@ -191,7 +191,7 @@ async def test_the_audit_repairs_what_nobody_announced(
             firewall.done.clear()
             firewall.rules.discard(bans[2])
             firewall.rules.add(stranger)
-            await eventually(lambda: firewall.rules == set(bans), "the rules are repaired")
+            await until(lambda: firewall.rules == set(bans), "the rules are repaired")
             await _settled(enforcer, 5)
     assert sorted(firewall.done) == sorted([f"+{bans[2]}", f"-{stranger}"])
     assert [log["event"] for log in logs] == ["Putting bans again: they vanished from the firewall"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from structlog.testing import capture_logs
 
 from mailbanned.firewall import Sessions
 from mailbanned.model import Subject
-from tests.firewall.support import eventually, subjects
+from tests.firewall.support import subjects
+from tests.waiting import started_in_time, until
 
 KILL = ["-HtnK", "state", "connected", "exclude", "time-wait"]
 LIST = ["-Htn", "state", "connected", "exclude", "time-wait"]
@@ -25,7 +25,7 @@ class FakeSS:
     """A stand-in for `ss` that notes its arguments.
 
     killing, listing: what it prints when asked to end connections, or to list them.
-    errors: what it prints on its error output; status: its exit status; delay: seconds it takes.
+    errors: what it prints on its error output; status: its exit status; hangs: it never ends.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,14 +39,14 @@ class FakeSS:
         listing: str = "",
         errors: str = "",
         status: int = 0,
-        delay: float = 0.0,
+        hangs: bool = False,
     ) -> None:
         self.path.write_text(
             f"#!{sys.executable} -IS\n"
             "import json, os, sys, time\n"
             f"with open({str(self.directory / 'calls')!r}, 'a') as calls:\n"
             "    print(json.dumps([str(os.getpid()), *sys.argv[1:]]), file=calls)\n"
-            f"time.sleep({delay})\n"
+            f"while {hangs} and os.getppid() != 1: time.sleep(0.01)\n"
             f"print({killing!r} if 'K' in sys.argv[1] else {listing!r})\n"
             f"print({errors!r}, file=sys.stderr)\n"
             f"sys.exit({status})\n"
@@ -169,20 +169,19 @@ async def test_a_missing_program_is_said_and_harms_nothing(tmp_path: Path) -> No
 
 async def test_a_hanging_program_is_ended(ss: FakeSS) -> None:
     """A call that takes too long is killed and waited for, and said."""
-    ss.behave(delay=60)
-    sessions = Sessions(str(ss.path), timeout=0.3)
-    before = time.monotonic()
-    await sessions.cut([HOST])
-    assert time.monotonic() - before < 5
-    assert sessions.state().endswith("did not end in 0.3 s")
+    ss.behave(hangs=True)
+    for timeout in started_in_time(ss.calls):
+        sessions = Sessions(str(ss.path), timeout=timeout)
+        await sessions.cut([HOST])
+        assert sessions.state().endswith(f"did not end in {timeout:g} s")
     assert not ss.still_running()
 
 
 async def test_cancelling_ends_the_program(ss: FakeSS) -> None:
     """A stopping daemon leaves no child behind."""
-    ss.behave(delay=60)
+    ss.behave(hangs=True)
     task = asyncio.create_task(Sessions(str(ss.path)).cut([HOST]))
-    await eventually(ss.calls, "the program has started")
+    await until(ss.calls, "the program has started")
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
