@@ -29,7 +29,7 @@ def as_stranger(imports: str, code: str, *arguments: str, group: int = STRANGER)
     script = f"import os, sys\n{imports}\n{become}\n{code}"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
         cwd=_ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

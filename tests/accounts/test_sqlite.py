@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 
 from mailbanned.accounts import AccountsDown, CachedAccounts, Lookup, SQLiteLookup
 from mailbanned.clock import SystemClock
+from tests.waiting import LIMIT
 
 QUERY = "SELECT 1 FROM mailbox WHERE username = :user OR username LIKE :user || '@%' LIMIT 1"
-LONG = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 20000000)
+LONG = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 10000000000)
     SELECT :user FROM n WHERE x < 0"""
 STRANGERS = ["mallory", "alic", "alice@example.com", "caf\u00e9", "\U0001f600", "a" * 8192]
 STRANGERS += ["' OR 1=1 -- ", "x'; DROP TABLE mailbox; --", '"', "\\", "\\'", "%s", ":user"]
@@ -61,7 +61,7 @@ async def test_any_text(path: Path, name: str) -> None:
     lookup = SQLiteLookup(path, QUERY)
     with suppress(AccountsDown):
         await lookup.exists(name)
-    accounts = CachedAccounts(lookup, SystemClock(), timeout=5)
+    accounts = CachedAccounts(lookup, SystemClock(), timeout=LIMIT)
     await accounts.exists(name)
     assert accounts.state().failures == 0
 
@@ -121,9 +121,8 @@ async def test_locked(path: Path) -> None:
 
 
 async def test_long_query(path: Path) -> None:
-    """A query of many seconds is "cannot tell" after the timeout, and its thread does not go on."""
+    """A query of hours is "cannot tell" after the timeout, and its thread does not go on."""
     accounts = CachedAccounts(SQLiteLookup(path, LONG), SystemClock(), timeout=0.1)
-    began = time.monotonic()
-    assert await accounts.exists("alice") is None
-    await asyncio.get_running_loop().shutdown_default_executor()
-    assert time.monotonic() - began < 1
+    async with asyncio.timeout(LIMIT):
+        assert await accounts.exists("alice") is None
+        await asyncio.get_running_loop().shutdown_default_executor()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mailbanned.control import ControlError, Refused, Unreachable, protocol
 from tests.control.support import answered, asked, is_error, listening
+from tests.waiting import LIMIT
 
 
 async def test_it_answers(socket_path: Path) -> None:
@@ -110,7 +111,7 @@ async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
         for said in (b"", b'{"version"'):
             slow.append(await asyncio.open_unix_connection(str(socket_path)))
             slow[-1][1].write(said)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             assert await asked(socket_path, "echo") == {}
         assert not waiting.done()
         desk.gate.set()
@@ -129,7 +130,7 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
         for _, writer in crowd:
             writer.close()
             await writer.wait_closed()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             request = protocol.request("echo", {})
             while not await answered(socket_path, request):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.01)
@@ -137,7 +138,7 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
 
 async def test_the_end_waits_for_no_client(socket_path: Path) -> None:
     """A daemon that stops does not wait for a client that says nothing."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         async with listening(socket_path):
             _, writer = await asyncio.open_unix_connection(str(socket_path))
             assert await asked(socket_path, "echo") == {}

@@ -13,7 +13,8 @@ from pathlib import Path
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.model import Block
 from mailbanned.sources import Journalctl, JournalSource
-from tests.sources.rig import append, until
+from tests.sources.rig import append
+from tests.waiting import until
 
 STAND_IN = Path(__file__).with_name("journalctl.py")
 
@@ -24,7 +25,8 @@ class Sources:
     """Journal sources, each in a task of its own, over one Journalctl.
 
     blocks: what was emitted, by source. gates: by source; while cleared, it is held up at its
-    next block. sources: those at work. silent_s: as JournalSource has it. root: as Journalctl.
+    next block. held: those that are. sources: those at work. silent_s: as JournalSource has it.
+    root: as Journalctl.
     """
 
     def __init__(
@@ -32,7 +34,9 @@ class Sources:
     ) -> None:
         self.blocks: dict[str, list[Block]] = {}
         self.gates: dict[str, asyncio.Event] = {}
+        self.held: set[str] = set()
         self.sources: dict[str, JournalSource] = {}
+        self._command = command
         self.since = 1_700_000_000.9
         self.silent_s = 3600.0
         self._clock = clock or SystemClock()
@@ -64,7 +68,10 @@ class Sources:
         assert task.cancelled()
 
     async def _emit(self, block: Block) -> None:
+        if not self.gates[block.source].is_set():
+            self.held.add(block.source)
         await self.gates[block.source].wait()
+        self.held.discard(block.source)
         self.blocks[block.source].append(block)
 
     @contextlib.asynccontextmanager
@@ -84,20 +91,16 @@ class Sources:
         """Where a source would resume."""
         return self.blocks[name][-1].marks if self.blocks[name] else {}
 
-    async def stuck(self, name: str) -> int:
-        """Waits until a source has not gone on for a while; its lines so far."""
-        begun = time.monotonic()
-        lines = 0
+    async def stuck(self, held: str, entries: Sequence[str], total: int) -> None:
+        """Returns when a source is held up, and another run has read all that these entries have.
 
-        def stands() -> bool:
-            nonlocal begun, lines
-            now = self.sources[name].state().lines
-            if now != lines:
-                begun, lines = time.monotonic(), now
-            return lines > 0 and time.monotonic() - begun > 0.3
-
-        await until(stands, 30)
-        return lines
+        Whatever reads on meanwhile has had the time for it.
+        """
+        await until(lambda: held in self.held, f"{held} is held up")
+        other = Sources(self._command)
+        other.start("other", *entries)
+        async with other.reading():
+            await until(lambda: len(other.messages("other")) >= total, "another has read all")
 
     def messages(self, name: str) -> list[str]:
         """What a source emitted, without time, host and tag."""

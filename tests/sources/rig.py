@@ -10,13 +10,7 @@ from types import TracebackType
 from mailbanned.clock import SystemClock
 from mailbanned.model import Block
 from mailbanned.sources import FileSource, SourceState, Watcher
-
-
-async def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
-    """Waits until something is so; TimeoutError if it does not come to pass."""
-    async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.002)
+from tests.waiting import until as until
 
 
 class HastyClock(SystemClock):

@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 P = ParamSpec("P")
 T = TypeVar("T")

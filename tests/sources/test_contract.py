@@ -24,7 +24,6 @@ class PlainLog:
     def __init__(self, directory: Path) -> None:
         self._path = directory / "mail.log"
         self._away = directory / "away"
-        self._watcher = Watcher()
         self._path.touch()
 
     def write(self, messages: Iterable[str]) -> None:
@@ -44,6 +43,7 @@ class PlainLog:
         self._away.rename(self._path)
 
     def source(self, marks: Mapping[str, str]) -> FileSource:
+        self._watcher = Watcher()
         return FileSource(
             "mail",
             str(self._path),

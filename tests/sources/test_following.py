@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.tail import CHUNK_BYTES
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 
 @pytest.fixture

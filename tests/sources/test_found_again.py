@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.runtimes import cri
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 #: What a log is called after three rotations, the oldest first.
 NUMBERS = ("mail.log.3", "mail.log.2", "mail.log.1", "mail.log")

@@ -10,8 +10,9 @@ from pathlib import Path
 from mailbanned.sources import Watcher
 from mailbanned.sources.haste import Haste
 from mailbanned.sources.watcher import Subscription
-from tests.sources.rig import append, until
+from tests.sources.rig import append
 from tests.sources.test_watcher import no_free_descriptors, settled, woken
+from tests.waiting import until
 
 # Two such steps are longer than `woken` waits; one of them is how long the thread takes to end.
 _STEP_MS = 3_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.nudge import Nudge
-from tests.sources.rig import until
+from tests.waiting import until
 
+# What it does goes on in the loop alone, but for files, which nobody else touches.
+pytestmark = pytest.mark.usefixtures("skipping")
 MACHINE = "0123456789abcdef0123456789abcdee"
 
 
@@ -75,7 +78,7 @@ async def test_it_rings_when_there_is_more(journal: Journal, place: str) -> None
         for records in (2, 3):
             journal.write(place, records)
             await rung(where)
-        await asyncio.sleep(0.1)  # several looks
+        await asyncio.sleep(60)  # thousands of looks
         assert not (where / "bell").exists()
 
 
@@ -108,11 +111,11 @@ async def test_a_directory_that_comes_anew_gets_a_new_link(journal: Journal) -> 
     journal.write("var/log/journal", 1)
     async with nudging(journal) as where:
         link = where / MACHINE
-        before = link.lstat().st_mtime_ns
+        os.utime(link, ns=(1, 1), follow_symlinks=False)
         directory = journal.file("var/log/journal").parent
         directory.rename(directory.with_name("gone"))
         journal.write("var/log/journal", 1)
-        await until(lambda: link.is_symlink() and link.lstat().st_mtime_ns != before)
+        await until(lambda: link.is_symlink() and link.lstat().st_mtime_ns != 1)
 
 
 async def test_without_a_journal_there_is_nothing_to_do(journal: Journal) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 
 async def test_a_position_says_what_was_handed_on(tmp_path: Path) -> None:

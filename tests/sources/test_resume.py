@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.start import first_recent
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from tests.sources.journals import Journal, Sources
-from tests.sources.rig import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from mailbanned.sources import tail
 from mailbanned.sources.tail import AHEAD, Rewritten, Tail
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 CHUNK = 1000
 

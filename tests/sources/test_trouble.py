@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from mailbanned.sources.tail import Tail
-from tests.sources.rig import Reader, append, until
+from tests.sources.rig import Reader, append
+from tests.waiting import until
 
 NOBODY = 65534
 

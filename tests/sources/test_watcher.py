@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 from mailbanned.sources import Watcher
 from mailbanned.sources.file import LOOK_S
 from mailbanned.sources.watcher import Subscription
-from tests.sources.rig import append, until
+from tests.sources.rig import append
+from tests.waiting import until
 
 LONG_S = 5.0
 

@@ -91,7 +91,7 @@ async def test_a_killed_daemon_leaves_whole_transactions(tmp_path: Path) -> None
     with running_daemon(path) as process:
         assert "another mailbanned" in await refusal(path)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(120)
     state = await state_at(path)
     read = int(state.marks["log"]["read"])
     assert read >= 2
