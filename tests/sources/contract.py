@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from structlog.testing import capture_logs
 
 from mailbanned.model import Block
 from mailbanned.sources import Source
+from tests.sources.rig import nothing_left_behind
 from tests.waiting import until
 
 #: More than any source takes in one block, or may hold besides.
@@ -108,24 +107,6 @@ async def reading(log: Log, marks: Mapping[str, str] | None = None) -> AsyncIter
             task.cancel()
         await asyncio.wait(tasks)
         assert all(task.cancelled() for task in tasks)
-
-
-@asynccontextmanager
-async def nothing_left_behind() -> AsyncIterator[None]:
-    """No task, child process or open file is left of what was done meanwhile."""
-    tasks, held = asyncio.all_tasks(), _held()
-    yield
-    assert asyncio.all_tasks() == tasks
-    await until(lambda: not _held() - held, "all is closed")  # the watcher's thread ends late
-
-
-def _held() -> Counter[str]:
-    """This process's children, and its open files and pipes."""
-    held = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):
-            held.append(str(descriptor.readlink()))
-    return Counter(one for one in held if one and not one.startswith("/proc"))
 
 
 def numbered(first: int, end: int) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -106,3 +108,21 @@ def append(path: Path, data: bytes) -> None:
     """Writes to the end of a file, as a logger does."""
     with path.open("ab") as file:
         file.write(data)
+
+
+@asynccontextmanager
+async def nothing_left_behind() -> AsyncIterator[None]:
+    """No task, child process or open file is left of what was done meanwhile."""
+    tasks, held = asyncio.all_tasks(), _held()
+    yield
+    assert asyncio.all_tasks() == tasks
+    await until(lambda: not _held() - held, "all is closed")  # the watcher's thread ends late
+
+
+def _held() -> Counter[str]:
+    """This process's children, and its open files and pipes."""
+    held = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            held.append(str(descriptor.readlink()))
+    return Counter(one for one in held if one and not one.startswith("/proc"))

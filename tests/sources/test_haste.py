@@ -7,30 +7,40 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from mailbanned.sources import Watcher
+from mailbanned.sources import watcher as watcher_module
 from mailbanned.sources.haste import Haste
 from mailbanned.sources.watcher import Subscription
 from tests.sources.rig import append
-from tests.sources.test_watcher import no_free_descriptors, settled, woken
+from tests.sources.test_watcher import no_free_descriptors
+from tests.sources.wakeups import woken
 from tests.waiting import until
 
-# Two such steps are longer than `woken` waits; one of them is how long the thread takes to end.
-_STEP_MS = 3_000
 _QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
 
+async def silent(*_: str, stop_event: asyncio.Event, **__: object) -> AsyncIterator[set[object]]:
+    """As awatch, where nothing ever happens."""
+    await stop_event.wait()
+    yield set()
+
+
 @contextlib.asynccontextmanager
-async def sleepy(directory: Path) -> AsyncIterator[Subscription]:
-    """A reader of the directory whose watcher seldom asks watchfiles."""
-    watcher = Watcher(step_ms=_STEP_MS)
-    task = asyncio.create_task(watcher.run())
-    try:
-        with watcher.subscribe(str(directory)) as subscription:
-            await settled(subscription)
-            yield subscription
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+async def without_watchfiles(directory: Path) -> AsyncIterator[Subscription]:
+    """A reader of the directory whose watcher has only haste to tell it something."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watcher_module, "awatch", silent)
+        watcher = Watcher()
+        task = asyncio.create_task(watcher.run())
+        try:
+            with watcher.subscribe(str(directory)) as subscription:
+                await woken(subscription)  # to look for the first time
+                yield subscription
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 class Ear:
@@ -60,7 +70,7 @@ async def test_nobody_waits_for_watchfiles(tmp_path: Path) -> None:
     """Contents and names that change are told at once, and told apart."""
     log = tmp_path / "log"
     append(log, b"one\n")
-    async with sleepy(tmp_path) as reader:
+    async with without_watchfiles(tmp_path) as reader:
         append(log, b"two\n")
         assert not await woken(reader)
         log.rename(tmp_path / "log.1")
@@ -76,13 +86,13 @@ async def test_a_directory_is_told_of_as_long_as_it_is_watched(tmp_path: Path) -
     async with ear.listening():
         ear.watch(old)
         append(old / "log", b"one\n")
-        await until(lambda: (str(old), True) in ear.told)
+        await until(lambda: ear.told == [(str(old), True), (str(old), False)])
         ear.watch(new)
         assert not ear.haste.covers(str(old))
         append(old / "log", b"two\n")
         append(new / "log", b"one\n")
-        await until(lambda: (str(new), True) in ear.told)
-        assert (str(old), False) not in ear.told[-2:]
+        await until(lambda: (str(new), False) in ear.told)
+        assert ear.told[2:] == [(str(new), True), (str(new), False)]
 
 
 async def test_another_directory_of_the_same_name_is_told_of(tmp_path: Path) -> None:
