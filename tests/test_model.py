@@ -121,8 +121,8 @@ def test_values_are_frozen() -> None:
 def test_system_clock() -> None:
     """now() is the time of day in seconds since the epoch, ticks() the clock that never jumps."""
     clock = SystemClock()
-    assert clock.now() == pytest.approx(time.time(), abs=5)
-    assert clock.ticks() == pytest.approx(time.monotonic(), abs=5)
+    assert time.time() <= clock.now() <= time.time()
+    assert time.monotonic() <= clock.ticks() <= time.monotonic()
 
 
 @given(st.floats(0, 4e9))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailbanned.control import ControlError, Refused, Unreachable, protocol
+from mailbanned.control import ControlError, Refused, Unreachable, protocol, server
 from tests.control.support import answered, asked, is_error, listening
 from tests.waiting import LIMIT
 
@@ -103,6 +103,13 @@ async def test_only_the_first_line_is_a_request(socket_path: Path) -> None:
     assert desk.changes == [{}]
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives up no client before the test has failed."""
+    monkeypatch.setattr(server, "_PATIENCE", 10 * LIMIT)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
     """Beside clients that say nothing, half a word, or wait for their answer, others are served."""
     async with listening(socket_path) as desk:
@@ -121,6 +128,7 @@ async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
             await writer.wait_closed()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_crowd_is_bounded(socket_path: Path) -> None:
     """Beyond some tens of clients at once others are hung up on; when they leave, all is well."""
     async with listening(socket_path):
@@ -136,6 +144,7 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_end_waits_for_no_client(socket_path: Path) -> None:
     """A daemon that stops does not wait for a client that says nothing."""
     async with asyncio.timeout(LIMIT):

@@ -8,6 +8,10 @@ from contextlib import asynccontextmanager
 
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallRefused, Listed
 from mailbanned.model import Subject
+from tests.waiting import LIMIT
+
+#: Seconds between audits, for those that would hide that something was missed.
+NEVER = 10 * LIMIT
 
 
 def subjects(count: int, net: int = 0) -> list[Subject]:
@@ -148,7 +152,7 @@ class ScriptedFirewall:
 def make_enforcer(
     firewall: ScriptedFirewall,
     told: list[Subject],
-    audit: float = 30.0,
+    audit: float = NEVER,
     pauses: tuple[float, float] = (0.01, 0.02),
 ) -> Enforcer:
     """An enforcer that cuts nobody, notes in `told` what came into force, and pauses briefly."""

@@ -177,10 +177,12 @@ async def test_closing_ends_calls_in_flight_without_telling_a_loss(server: FakeB
     await client.bus.open(server.address)
     call = asyncio.create_task(client.call("Sleep"))
     await until(lambda: server.calls, "the call is under way")
+    began = now()
     await client.bus.close()
     await client.bus.close()
     with pytest.raises(BusError):
         await call
+    assert now() == began, "nothing was waited for"
     with pytest.raises(BusError, match="is gone"):
         await client.call("Other")
     assert client.broken == []

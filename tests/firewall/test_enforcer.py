@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from mailbanned.firewall import Enforcer, FirewallState
 from mailbanned.model import Subject
-from tests.firewall.support import ManualClock, ScriptedFirewall, running, subjects
+from tests.firewall.support import NEVER, ManualClock, ScriptedFirewall, running, subjects
 from tests.waiting import until
 
 
@@ -29,6 +29,7 @@ class Bench:
             self.clock,
             cut=self.cut,
             in_force=lambda subject, ticks: self.told.append((subject, ticks)),
+            audit=NEVER,
         )
 
     async def cut(self, subjects: Collection[Subject]) -> None:

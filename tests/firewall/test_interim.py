@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from mailbanned.firewall import Enforcer, FirewallDown, Interim, Listed
 from mailbanned.model import Subject
-from tests.firewall.support import ManualClock, ScriptedFirewall, running, subjects
+from tests.firewall.support import NEVER, ManualClock, ScriptedFirewall, running, subjects
 from tests.waiting import until
 
 
@@ -74,7 +74,7 @@ class Scene:
         )  # fmt: skip
         self.enforcer = Enforcer(
             self.firewall, self.clock, cut=self._cut, interim=self.interim, pauses=(0.01, 0.02),
-            in_force=lambda subject, _: self.told.append(subject),
+            in_force=lambda subject, _: self.told.append(subject), audit=NEVER,
         )  # fmt: skip
 
     async def _cut(self, some: object) -> None:

@@ -33,7 +33,7 @@ def nft(tmp_path: Path) -> FakeNft:
 @pytest.fixture
 async def firewall(nft: FakeNft) -> Nftables:
     """A backend that has just connected, at second 1000."""
-    firewall = Nftables(command=(str(nft.path),), timeout=5.0, clock=ManualClock())
+    firewall = Nftables(command=(str(nft.path),), timeout=LIMIT, clock=ManualClock())
     await firewall.connect()
     nft.forget()
     return firewall

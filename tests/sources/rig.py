@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,13 +18,18 @@ from tests.waiting import until as until
 
 
 class HastyClock(SystemClock):
-    """The system's clock, whose ticks can be moved ahead."""
+    """The system's clock, whose ticks can be moved ahead; once stopped, they move by that alone."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._stopped_at: float | None = None
+
+    def stop(self) -> None:
+        """No time passes from now on by itself."""
+        self._stopped_at = super().ticks()
 
     def ticks(self) -> float:
-        return super().ticks() + self.ahead
+        return (super().ticks() if self._stopped_at is None else self._stopped_at) + self.ahead
 
 
 class Reader:
@@ -108,6 +115,11 @@ def append(path: Path, data: bytes) -> None:
     """Writes to the end of a file, as a logger does."""
     with path.open("ab") as file:
         file.write(data)
+
+
+def long_ago(path: Path) -> None:
+    """Makes the file an old one: the kernel's stamps of writes in one instant may be the same."""
+    os.utime(path, (time.time() - 60,) * 2)
 
 
 @asynccontextmanager

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.sources.rig import Reader, append
+from tests.sources.rig import Reader, append, long_ago
 from tests.waiting import until
 
 
@@ -68,6 +67,7 @@ async def test_a_quiet_rotated_file_is_let_go(log: Path) -> None:
     """Ten quiet seconds after its successor came, a rotated file is closed and has no mark."""
     old = log.with_suffix(".1")
     async with Reader(log) as reader:
+        reader.clock.stop()
         await reader.read(b"first\n")
         log.rename(old)
         append(log, b"new\n")
@@ -150,6 +150,7 @@ async def test_copytruncate_and_grown_again_beyond_the_offset(log: Path) -> None
 
 async def test_written_anew_with_the_same_size(log: Path) -> None:
     """A file that is overwritten with as many other bytes is read again."""
+    long_ago(log)
     async with Reader(log) as reader:
         await reader.read(b"first\n")
         await reader.following()
@@ -199,7 +200,7 @@ async def test_an_old_file_moved_in_is_caught_up_with(log: Path, tmp_path: Path)
     """A file that was last written before the look before is no live log, however new here."""
     old = tmp_path / "elsewhere"
     old.write_bytes(b"old\n")
-    os.utime(old, (time.time() - 60,) * 2)
+    long_ago(old)
     async with Reader(tmp_path / "*.log") as reader:
         await reader.read(b"first\n")
         old.rename(tmp_path / "moved.log")
