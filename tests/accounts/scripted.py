@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mailbanned.accounts import AccountsDown
+from tests.waiting import LIMIT
 
 
 class ManualClock:
@@ -59,7 +60,7 @@ class ScriptedLookup:
 
     async def next_held(self, count: int) -> list[asyncio.Future[None]]:
         """Waits until `count` more queries are held."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             return [await self.held.get() for _ in range(count)]
 
 

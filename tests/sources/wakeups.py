@@ -13,7 +13,7 @@ from typing import Any
 from watchfiles import Change, awatch
 
 from mailbanned.sources.watcher import Subscription
-from tests.waiting import until
+from tests.waiting import LIMIT, until
 
 SEEN: set[tuple[Change, str]] = set()
 NUMBERS = itertools.count()
@@ -32,8 +32,8 @@ async def dealt_with(directory: Path) -> None:
     A file comes and goes there. It is made again if it fell into a change of the watch.
     """
     directory = directory.resolve()
-    for number in NUMBERS:
-        fence = directory / f"fence{number}"
+    for _ in range(int(LIMIT)):
+        fence = directory / f"fence{next(NUMBERS)}"
         told = {(Change.added, str(fence)), (Change.deleted, str(fence))}
         fence.touch()
         with contextlib.suppress(AssertionError):
@@ -42,6 +42,7 @@ async def dealt_with(directory: Path) -> None:
         with contextlib.suppress(AssertionError):
             await until(lambda: told <= SEEN, limit=0.5)  # noqa: B023
             return
+    raise AssertionError(f"what happens in {directory} is not told")
 
 
 async def settled(subscription: Subscription) -> None:
