@@ -207,6 +207,9 @@ async def test_back_pressure_reaches_journalctl(journal: Journal) -> None:
         assert source.state().lines < 1000
         clock.ahead += 30
         assert source.state().lag_s > 30, "what was read has not been taken yet"
+        released = time.time()
         sources.gates["sshd"].set()
         await until(lambda: source.state().lines == 10_000)
+        # One that is held up, and one behind it.
+        assert sum(block.arrived < released for block in sources.blocks["sshd"]) <= 2
     assert [int(message) for message in sources.messages("sshd")] == list(range(10_000))
