@@ -7,22 +7,30 @@ import time
 from pathlib import Path
 
 from tests.bench.host import Host
-from tests.bench.table import Row
+from tests.bench.table import Row, measured
 
-_SECONDS = 20.0
+_SECONDS, _SHORT_S = 20.0, 5.0
 
 
-def run() -> list[Row]:
+def run(short: bool = False) -> list[Row]:
     """Resident memory and CPU time over some quiet seconds."""
+    seconds = _SHORT_S if short else _SECONDS
     with Host() as host:
         pid = host.daemon.process.pid
         time.sleep(2.0)  # the start itself is not idling
         before, began = _cpu(pid), time.monotonic()
-        time.sleep(_SECONDS)
+        time.sleep(seconds)
         share = (_cpu(pid) - before) / (time.monotonic() - began) * 100
         return [
-            Row("resident memory, idle", f"{_resident(pid):.1f} MB", "<= 45 MB"),
-            Row("CPU, idle", f"{share:.2f} %", "<= 0.5 %", f"of one core over {_SECONDS:.0f} s"),
+            measured("memory", "resident memory, idle", _resident(pid), "MB", "<= 45 MB"),
+            measured(
+                "cpu",
+                "CPU, idle",
+                share,
+                "% CPU",
+                "<= 0.5 % CPU",
+                f"of one core over {seconds:.0f} s",
+            ),
         ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mailbanned.control import ControlError, ask
-from tests.bench.table import Row
+from tests.bench.table import Row, measured
 from tests.running import Running, rcpt, sasl, write_shipped
 
 _ATTACKERS = 1_000_000
@@ -115,18 +115,20 @@ def run(short: bool = False) -> list[Row]:
             assert daemon.remembered() == remembered
         state = (folder / "state.db").stat().st_size
 
-    def most(what: str, memory: float, note: str) -> Row:
+    def most(key: str, what: str, memory: float, note: str) -> Row:
         if not short:
-            return Row(what, f"{memory:.0f} MB", _MOST, note)
+            return measured(key, what, memory, "MB", _MOST, note)
         each = (memory - before) * 1024**2 / attackers
-        return Row(what, f"{each:.0f} bytes each", _MOST_FOR_FEW, f"{memory:.0f} MB; {note}")
+        return measured(key, what, each, "bytes each", _MOST_FOR_FEW, f"{memory:.0f} MB; {note}")
 
+    counted = f"{remembered:,} failures"
+    again = f"{restored:.1f} s; state file {state / 1e6:,.0f} MB"
+    until = "    at most, after a restart, until all counts are back"
     return [
-        Row("resident memory before", f"{before:.0f} MB"),
-        most(f"    at most, with {attackers:,} attackers", peak, f"{remembered:,} failures"),
-        Row("    when all are counted", f"{after:.0f} MB"),
-        most("    at most, after a restart, until all counts are back", restarted,
-             f"{restored:.1f} s; state file {state / 1e6:,.0f} MB"),
-        Row("    until it answered", f"{answered:.1f} s"),
-        Row("lines counted", f"{attackers / took:,.0f}/s", "", f"{took:.1f} s"),
-    ]  # fmt: skip
+        measured("before", "resident memory before", before, "MB"),
+        most("peak", f"    at most, with {attackers:,} attackers", peak, counted),
+        measured("after", "    when all are counted", after, "MB"),
+        most("restart", until, restarted, again),
+        measured("answered", "    until it answered", answered, "s"),
+        measured("rate", "lines counted", attackers / took, "/s", "", f"{took:.1f} s"),
+    ]

@@ -18,21 +18,21 @@ from typing import TypeVar
 from mailbanned.clock import SystemClock
 from mailbanned.firewall import Enforcer, Nftables
 from mailbanned.model import Subject
-from tests.bench.table import Row, median, spread
+from tests.bench.table import Row, measured, median, spread
 from tests.firewall.support import running, shows
 from tests.real.netns import run as run_program
 from tests.waiting import until
 
 _WAVE = 1_000
 _MANY = 20_000
-_ROUNDS = 5
+_ROUNDS, _SHORT_ROUNDS = 5, 1
 _SINGLES = 40
 _CLONE_NEWNET = 0x40000000
 
 T = TypeVar("T")
 
 
-class Measured:
+class Enforced:
     """An enforcer over nftables, and when each ban came into force."""
 
     def __init__(self, standing: Iterable[Subject] = ()) -> None:
@@ -65,50 +65,50 @@ def _subjects(net: int, count: int) -> list[Subject]:
     return [Subject(f"198.{net}.{n // 250}.{n % 250 + 1}/32") for n in range(count)]
 
 
-async def _waves() -> list[float]:
+async def _waves(rounds: int) -> list[float]:
     took = []
-    measured = Measured()
-    async with running(measured.enforcer):
-        for round_ in range(_ROUNDS):
-            took.append(await measured.ban(_subjects(20 + round_, _WAVE)))
+    enforced = Enforced()
+    async with running(enforced.enforcer):
+        for round_ in range(rounds):
+            took.append(await enforced.ban(_subjects(20 + round_, _WAVE)))
     return took
 
 
-async def _restore(count: int) -> tuple[list[float], list[float]]:
+async def _restore(count: int, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds to restore so many into an empty kernel, and to take them over from a full one."""
     put: list[float] = []
     found: list[float] = []
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         _clear()
         for times in (put, found):
-            measured = Measured(_subjects(40, count))
+            enforced = Enforced(_subjects(40, count))
             began = time.monotonic()
-            async with running(measured.enforcer):
-                times.append(await measured.all_in_force(count) - began)
+            async with running(enforced.enforcer):
+                times.append(await enforced.all_in_force(count) - began)
     return put, found
 
 
 async def _singles(standing: int) -> list[float]:
     """Seconds for new bans, one at a time, while so many stand."""
-    measured = Measured(_subjects(40, standing))
+    enforced = Enforced(_subjects(40, standing))
     took = []
-    async with running(measured.enforcer):
-        await measured.all_in_force(standing)
-        await until(shows(measured.enforcer, "up"), "the firewall is up")
+    async with running(enforced.enforcer):
+        await enforced.all_in_force(standing)
+        await until(shows(enforced.enforcer, "up"), "the firewall is up")
         for subject in _subjects(30, _SINGLES):
-            took.append(await measured.ban([subject]))
+            took.append(await enforced.ban([subject]))
             await asyncio.sleep(0.01)
     return took
 
 
-async def _audits(standing: int) -> list[float]:
+async def _audits(standing: int, rounds: int) -> list[float]:
     """The longest pauses of the event loop while so many are compared with the kernel."""
-    measured = Measured(_subjects(40, standing))
-    async with running(measured.enforcer):
-        await measured.all_in_force(standing)
+    enforced = Enforced(_subjects(40, standing))
+    async with running(enforced.enforcer):
+        await enforced.all_in_force(standing)
     firewall = Nftables()
     stalls = []
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         listing = asyncio.create_task(firewall.listed())
         worst = 0.0
         while not listing.done():
@@ -141,30 +141,29 @@ def _inside(work: Callable[[], Coroutine[None, None, T]]) -> T:
         run_program("ip", "netns", "del", name)
 
 
-def run() -> list[Row]:
+def run(short: bool = False) -> list[Row]:
     """All figures, each of them the median of several."""
-    waves = _inside(_waves)
+    rounds = _SHORT_ROUNDS if short else _ROUNDS
+    waves = _inside(lambda: _waves(rounds))
     alone, among = _inside(lambda: _singles(0)), _inside(lambda: _singles(_MANY))
-    put, found = _inside(lambda: _restore(_MANY))
-    stalls = _inside(lambda: _audits(_MANY))
+    put, found = _inside(lambda: _restore(_MANY, rounds))
+    stalls = _inside(lambda: _audits(_MANY, rounds))
     ratio = median(among) / median(alone)
     return [
-        Row(f"wave of {_WAVE:,}, last one in force", f"{median(waves):.3f} s", "<= 0.25 s",
-            spread(waves, "s", 3)),
-        Row("a new ban while none stands", _ms(alone), "", _spread_ms(alone)),
-        Row(f"a new ban while {_MANY:,} stand", _ms(among), "", _spread_ms(among)),
-        Row("    as a multiple", f"{ratio:.2f}", "<= 2"),
-        Row(f"{_MANY:,} restored into an empty kernel", f"{median(put):.2f} s", "<= 2 s",
-            spread(put, "s")),
-        Row(f"{_MANY:,} found in force again", f"{median(found):.2f} s", "<= 2 s",
-            spread(found, "s")),
-        Row("event loop held up by an audit of these", _ms(stalls), "", _spread_ms(stalls)),
-    ]  # fmt: skip
+        _seconds("wave", f"wave of {_WAVE:,}, last one in force", waves, "<= 0.25 s"),
+        _ms("alone", "a new ban while none stands", alone),
+        _ms("among", f"a new ban while {_MANY:,} stand", among),
+        measured("multiple", "    as a multiple", ratio, "", "<= 2"),
+        _seconds("restored", f"{_MANY:,} restored into an empty kernel", put, "<= 2 s"),
+        _seconds("found", f"{_MANY:,} found in force again", found, "<= 2 s"),
+        _ms("audit", "event loop held up by an audit of these", stalls),
+    ]
 
 
-def _ms(seconds: list[float]) -> str:
-    return f"{median(seconds) * 1000:.1f} ms"
+def _seconds(key: str, what: str, seconds: list[float], aim: str) -> Row:
+    return measured(key, what, median(seconds), "s", aim, spread(seconds, "s", 3))
 
 
-def _spread_ms(seconds: list[float]) -> str:
-    return spread([one * 1000 for one in seconds], "ms", 1)
+def _ms(key: str, what: str, seconds: list[float]) -> Row:
+    took = [second * 1000 for second in seconds]
+    return measured(key, what, median(took), "ms", "", spread(took, "ms", 1))

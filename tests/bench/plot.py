@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log10
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-#: Where pictures and tables go.
-FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
+from tests.bench.table import Plot
 
 _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 200, 30, 50
@@ -18,24 +16,16 @@ _FROM_S, _TO_S = 0.01, 100.0
 _TICKS = {0.01: "10 ms", 0.1: "100 ms", 1.0: "1 s", 10.0: "10 s", 100.0: "100 s"}
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """When (seconds after the write) one address after the other was kept out, in order."""
-
-    name: str
-    times: Sequence[float]
-
-
-def wave_plot(curves: Sequence[Curve], addresses: int, path: Path = FOLDER / "wave.svg") -> None:
+def wave_plot(plot: Plot, path: Path) -> None:
     """Writes the curves as steps from all addresses down to none; time is logarithmic."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        *_axes(addresses),
+        *_axes(plot.addresses),
     ]
-    for number, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _steps(curve.times, addresses))
+    for number, (curve, colour) in enumerate(zip(plot.curves, _COLOURS, strict=False)):
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _steps(curve.times, plot.addresses))
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )

@@ -46,6 +46,7 @@ class Program(ABC):
     """One of them. A context manager: at work from its start to its end."""
 
     name = ""
+    key = ""  # how results.json names it
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -84,6 +85,7 @@ class Mailbanned(Program):
     """Ours, with its first backend."""
 
     name = "mailbanned"
+    key = "mailbanned"
     backend = "firewalld"
 
     def start(self) -> None:
@@ -107,6 +109,7 @@ class MailbannedNftables(Mailbanned):
     """Ours, with a table of its own."""
 
     name = "mailbanned (nftables)"
+    key = "mailbanned-nftables"
     backend = "nftables"
 
 
@@ -147,6 +150,7 @@ class Fail2ban(_Peer):
     """fail2ban that looks at the log again and again."""
 
     name = "fail2ban (polling)"
+    key = "fail2ban-polling"
     backend = "polling"
 
     @classmethod
@@ -172,6 +176,7 @@ class Fail2banInotify(Fail2ban):
     """fail2ban that is told of changes."""
 
     name = "fail2ban (pyinotify)"
+    key = "fail2ban-pyinotify"
     backend = "pyinotify"
 
     @classmethod
@@ -184,6 +189,7 @@ class Sshguard(_Peer):
     """sshguard: its own pipeline, without the script that finds its configuration in /etc."""
 
     name = "sshguard"
+    key = "sshguard"
 
     @classmethod
     def missing(cls) -> str:

@@ -8,15 +8,13 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from tests.bench.plot import FOLDER
-from tests.bench.table import Matrix, Row
-
-#: By title, what each benchmark has found.
-Results = Mapping[str, Sequence[Row | Matrix]]
+from tests.bench.plot import wave_plot
+from tests.bench.table import Found, Matrix, Plot, Row, figures_of, rows_of
 
 _PROGRAMS = {
     "firewalld": ("/usr/bin/python3", "-c", "from firewall import config; print(config.VERSION)"),
@@ -24,6 +22,15 @@ _PROGRAMS = {
     "fail2ban": ("fail2ban-server", "--version"),
     "sshguard": ("sshguard", "-v"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run of all benchmarks: the commit, and by name their titles and what they have found."""
+
+    commit: str
+    titles: Mapping[str, str]
+    results: Mapping[str, Found]
 
 
 def machine() -> dict[str, str]:
@@ -36,37 +43,64 @@ def machine() -> dict[str, str]:
     }
     for name, command in _PROGRAMS.items():
         try:
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             continue
-        found[name] = said.strip().partition("\n")[0]
+        found[name] = (said.stdout or said.stderr).strip().partition("\n")[0]
     return found
 
 
-def save(results: Results, folder: Path = FOLDER) -> None:
-    """Writes results.md and results.json."""
-    where = machine()
+def write(report: Report, folder: Path) -> None:
+    """Writes results.md, results.json and the plots."""
+    where = {"commit": report.commit, **machine()}
     folder.mkdir(parents=True, exist_ok=True)
-    document = {
-        **where,
-        "results": {title: [asdict(one) for one in found] for title, found in results.items()},
-    }
+    figures = [
+        _figure(name, row) for name, found in report.results.items() for row in figures_of(found)
+    ]
+    document = {**where, "figures": figures}
     (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     parts = ["# Benchmarks", "", "Written by `./dev bench --save`; do not edit.", ""]
     parts += [f"- {name}: {text}" for name, text in where.items()]
-    for title, found in results.items():
-        parts += ["", f"## {title}", *_rows([one for one in found if isinstance(one, Row)])]
-        for one in found:
-            if isinstance(one, Matrix):
-                parts += ["", *_table(one.head, one.rows)]
+    for name, found in report.results.items():
+        parts += ["", f"## {report.titles[name]}", *_rows(name, rows_of(found))]
+        for part in found:
+            if isinstance(part, Matrix):
+                parts += ["", *_table(part.head, part.rows)]
+            elif isinstance(part, Plot):
+                wave_plot(part, folder / "wave.svg")
     (folder / "results.md").write_text("\n".join(parts) + "\n")
 
 
-def _rows(rows: Sequence[Row]) -> list[str]:
+def _figure(benchmark: str, row: Row) -> dict[str, Any]:
+    """A figure for programs, its key in front."""
+    if row.number is None or not row.key:
+        raise ValueError(f"{benchmark}: {row.what.strip()!r} has no key or no number")
+    return {
+        "key": f"{benchmark}.{row.key}",
+        "number": round(row.number, 6),
+        "unit": row.unit,
+        "kind": row.kind.value,
+        "what": row.what.strip(),
+        "aim": row.aim,
+        "met": row.met,
+        "note": row.note,
+    }
+
+
+def _rows(benchmark: str, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    lines = [(row.what.strip(), row.value, row.aim, row.note) for row in rows]
-    return ["", *_table(("what", "how much", "aim", "beside"), lines)]
+    lines = [
+        (
+            row.what.strip(),
+            row.value,
+            f"{row.aim}, missed" if row.met is False else row.aim,
+            row.note,
+            f"`{benchmark}.{row.key}`",
+        )
+        for row in rows
+    ]
+    return ["", *_table(("what", "how much", "aim", "beside", "in results.json"), lines)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

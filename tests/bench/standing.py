@@ -18,14 +18,23 @@ from mailbanned.firewall.bus import Bus, Signal
 from mailbanned.firewall.calls import Calls
 from tests.bench.bare import add_rules
 from tests.bench.host import Host, KernelRules
-from tests.bench.table import Row, median, spread
+from tests.bench.table import Row, measured, median, spread
 from tests.running import ssh
 
-_MANY = 2_000
-_SOME = 500
 _SINGLES = 25
 _NEWCOMERS = 12
-_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many bans stand beside a new one, how many come back after a reload; how many reloads."""
+
+    many: int
+    some: int
+    rounds: int
+
+
+_LONG, _SHORT = Counts(2_000, 500, 3), Counts(500, 150, 3)
 
 
 @dataclass
@@ -108,11 +117,11 @@ async def _reload(host: Host, standing: list[str], net: int, into: Reloads) -> N
     into.newcomers += [seen[one] - at for one, at in written.items() if at < reloaded + max(back)]
 
 
-def _reloads(host: Host) -> Reloads:
+def _reloads(host: Host, some: int, rounds: int) -> Reloads:
     """Bare calls and a reload in turn, each beginning without rules."""
     into = Reloads()
-    standing = _addresses(20, _SOME)
-    for round_ in range(_ROUNDS):
+    standing = _addresses(20, some)
+    for round_ in range(rounds):
         host.unban_all()
         into.bare.append(asyncio.run(add_rules(host.lab.bus_address, standing, 1)))
         _ban(host, standing)
@@ -120,16 +129,16 @@ def _reloads(host: Host) -> Reloads:
     return into
 
 
-def _restarts(host: Host) -> tuple[float, float]:
+def _restarts(host: Host, some: int) -> tuple[float, float]:
     """Seconds from the start of a daemon to all its bans: in the kernel all along, and gone."""
     host.unban_all()
-    standing = _addresses(20, _SOME)
+    standing = _addresses(20, some)
     _ban(host, standing)
     host.daemon.stop()
     began = time.monotonic()
     host.daemon.start()
     host.daemon.wait(
-        lambda: host.daemon.status()["firewall"]["bans_in_force"] == _SOME, "they are adopted"
+        lambda: host.daemon.status()["firewall"]["bans_in_force"] == some, "they are adopted"
     )
     adopted = time.monotonic() - began
     host.daemon.stop()
@@ -141,18 +150,18 @@ def _restarts(host: Host) -> tuple[float, float]:
     return adopted, restored
 
 
-def _bridged(host: Host) -> float:
+def _bridged(host: Host, some: int) -> float:
     """Seconds from a reload to the moment when interim bans keep all bans out again."""
-    standing = _addresses(20, _SOME)
+    standing = _addresses(20, some)
     _ban(host, standing)
     host.daemon.wait(
-        lambda: host.daemon.status()["firewall"]["bans_in_force"] == _SOME, "all are in force", 60
+        lambda: host.daemon.status()["firewall"]["bans_in_force"] == some, "all are in force", 60
     )
     host.daemon.stop()
     host.lab.host.exec("nft", "delete", "table", "inet", "mailbanned")  # as after some minutes
     host.daemon.start()
     host.daemon.wait(
-        lambda: host.daemon.status()["firewall"]["bans_in_force"] == _SOME, "they are adopted"
+        lambda: host.daemon.status()["firewall"]["bans_in_force"] == some, "they are adopted"
     )
 
     async def reload() -> float:
@@ -167,44 +176,67 @@ def _bridged(host: Host) -> float:
     return asyncio.run(reload())
 
 
-def run() -> list[Row]:
+def run(short: bool = False) -> list[Row]:
     """firewalld alone, and once with interim bans."""
+    counts = _SHORT if short else _LONG
     with Host() as host:
         host.daemon.following()
-        bridged = _bridged(host)
+        bridged = _bridged(host, counts.some)
     with Host(interim=False) as host:
         host.daemon.following()
         alone = _singles(host, 18)
-        reloads = _reloads(host)
-        adopted, restored = _restarts(host)
-        _ban(host, _addresses(40, _MANY - _SOME))
+        reloads = _reloads(host, counts.some, counts.rounds)
+        adopted, restored = _restarts(host, counts.some)
+        _ban(host, _addresses(40, counts.many - counts.some))
         among = _singles(host, 19)
     multiple = median(among) / median(alone)
-    ratios = [ours / bare for ours, bare in zip(reloads.back, reloads.bare, strict=True)]
-    newcomers = reloads.newcomers
+    reload, restart = f"reload with {counts.some} bans", f"restart with {counts.some} bans"
     return [
-        Row("a new ban while none stands", _ms(alone), "", _spread_ms(alone)),
-        Row(f"a new ban while {_MANY:,} stand", _ms(among), "", _spread_ms(among)),
-        Row("    as a multiple", f"{multiple:.2f}", "<= 4"),
-        Row(f"reload with {_SOME} bans: the first one back", _ms(reloads.first), "<= 100 ms",
-            _spread_ms(reloads.first)),
-        Row("    a new attacker meanwhile, p50", _ms(newcomers), "<= 50 ms",
-            _spread_ms(newcomers)),
-        Row("                             worst", f"{max(newcomers) * 1000:.1f} ms", "<= 50 ms"),
-        Row("    all back", f"{median(reloads.back):.2f} s", "", spread(reloads.back, "s")),
-        Row("    bare addRichRule calls for them", f"{median(reloads.bare):.2f} s", "",
-            spread(reloads.bare, "s")),
-        Row("    all back / bare calls", f"{median(ratios):.2f}", "<= 1.3", spread(ratios, "")),
-        Row("    all kept out again by interim bans", f"{bridged * 1000:.1f} ms"),
-        Row(f"restart with {_SOME} bans in the kernel", f"{adopted:.2f} s", "",
-            "from the start of the process to all in force"),
-        Row("    with none of them left there", f"{restored:.2f} s", "", "the same"),
-    ]  # fmt: skip
+        _ms("alone", "a new ban while none stands", alone),
+        _ms("among", f"a new ban while {counts.many:,} stand", among),
+        measured("multiple", "    as a multiple", multiple, "", "<= 4"),
+        _ms("reload.first", f"{reload}: the first one back", reloads.first, "<= 100 ms"),
+        *_after_reload(reload, reloads),
+        measured(
+            "reload.interim", f"{reload}: all kept out again by interim bans", bridged * 1000, "ms"
+        ),
+        measured(
+            "restart.adopted",
+            f"{restart} in the kernel",
+            adopted,
+            "s",
+            "",
+            "from the start of the process to all in force",
+        ),
+        measured(
+            "restart.restored", "    with none of them left there", restored, "s", "", "the same"
+        ),
+    ]
 
 
-def _ms(seconds: list[float]) -> str:
-    return f"{median(seconds) * 1000:.1f} ms"
+def _after_reload(reload: str, reloads: Reloads) -> list[Row]:
+    ratios = [ours / bare for ours, bare in zip(reloads.back, reloads.bare, strict=True)]
+    newcomer, worst = f"{reload}: a new attacker meanwhile", max(reloads.newcomers) * 1000
+    return [
+        _ms("reload.newcomer.p50", f"{newcomer}, p50", reloads.newcomers, "<= 50 ms"),
+        measured("reload.newcomer.worst", f"{newcomer}, worst", worst, "ms", "<= 50 ms"),
+        _seconds("reload.back", f"{reload}: all back", reloads.back),
+        _seconds("reload.bare", "    bare addRichRule calls for them", reloads.bare),
+        measured(
+            "reload.ratio",
+            "    all back / bare calls",
+            median(ratios),
+            "",
+            "<= 1.3",
+            spread(ratios, ""),
+        ),
+    ]
 
 
-def _spread_ms(seconds: list[float]) -> str:
-    return spread([one * 1000 for one in seconds], "ms", 1)
+def _seconds(key: str, what: str, seconds: list[float]) -> Row:
+    return measured(key, what, median(seconds), "s", "", spread(seconds, "s", 3))
+
+
+def _ms(key: str, what: str, seconds: list[float], aim: str = "") -> Row:
+    took = [second * 1000 for second in seconds]
+    return measured(key, what, median(took), "ms", aim, spread(took, "ms", 1))
