@@ -28,7 +28,7 @@ class Verdict:
 
     def show(self, strict: bool) -> None:
         """Prints it, what matters most last."""
-        print(f"\n{self.reached} aims that are ratios or sizes are reached")
+        print(f"\nratios and sizes that reach their aims: {self.reached}")
         for text in self.left_out:
             print(f"NOT CHECKED{' (a failure in CI)' if strict else ''}: {text}")
         for text in self.missed:
