@@ -34,6 +34,7 @@ UNITS: dict[str, tuple[Kind, int]] = {
     "": (Kind.RATIO, 2),
     "times": (Kind.RATIO, 2),
     "MB": (Kind.SIZE, 1),
+    "bytes each": (Kind.SIZE, 0),
     "ms": (Kind.TIME, 1),
     "s": (Kind.TIME, 3),
     "/s": (Kind.RATE, 0),
