@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 
 from mailbanned.cli import main
+from tests.patience import HANG_S
 
 MAILBANNED = str(Path(sys.executable).with_name("mailbanned"))
 
@@ -51,7 +52,7 @@ def cli(*arguments: str, stdin: str | bytes = "") -> Completed:
 def program(*arguments: str, stdin: str | bytes = "") -> Completed:
     """The installed `mailbanned` as a process, with pipes; output as text."""
     argv = [MAILBANNED, *arguments]
-    result = subprocess.run(argv, input=_bytes(stdin), capture_output=True, timeout=60)
+    result = subprocess.run(argv, input=_bytes(stdin), capture_output=True, timeout=HANG_S)
     return subprocess.CompletedProcess(
         argv, result.returncode, result.stdout.decode(), result.stderr.decode()
     )

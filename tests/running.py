@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from mailbanned.config import SHIPPED
 from tests.command import MAILBANNED, Completed, cli
+from tests.patience import HANG_S
 
 CONFIG = """
 [firewall]
@@ -95,16 +98,31 @@ class Running:
         self.folder = folder
         self.config = folder / "mailbanned.toml"
         self._options = options
+        self._markers = 0
         self._env = {**os.environ, **(env or {})}
         self._launch = launch or (lambda *argv, **o: subprocess.Popen(argv, text=True, **o))
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.stop()
+        try:
+            if self.process.poll() is None:
+                self.stop()
+        finally:
+            self._kill()
+
+    def _kill(self) -> None:
+        """Ends a daemon that did not start or does not stop: no test leaves it to the next."""
+        process: subprocess.Popen[str] | None = getattr(self, "process", None)
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def start(self) -> None:
         """Starts the daemon, and returns when it answers."""
@@ -119,7 +137,16 @@ class Running:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ends the daemon with a signal; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(HANG_S)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The daemon stands still until the end of the block, and then finds all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def cli(self, *arguments: str, stdin: str | bytes = "") -> Completed:
         """A `mailbanned` command with the daemon's configuration."""
@@ -150,11 +177,11 @@ class Running:
         """The daemon's own log."""
         return (self.folder / "daemon.log").read_text()
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = HANG_S) -> None:
         """Waits until the condition is true; fails with the daemon's log if it never is."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self.log()}"
+            assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s\n{self.log()}"
             time.sleep(0.02)
 
     def wait_banned(self, jail: str, subject: str) -> None:
@@ -181,17 +208,22 @@ class Running:
     def settled(self) -> None:
         """Waits until all that was written to the logs has been read and counted.
 
-        A ban by a marker line, written last, says that everything before it has been handled.
+        In each log that a jail watches, a marker's lines come last: its ban says that everything
+        before them has been handled. Logs are read side by side, so each has a marker of its own.
         """
-        self._markers = getattr(self, "_markers", 0) + 1
-        marker = f"192.0.2.{self._markers}"
-        for name in ("postfix.log", "secure"):
-            if (self.folder / name).exists():
-                self.append(name, *(sasl(marker, "marker") for _ in range(3)), ssh(marker))
-        self.wait(
-            lambda: any(f"{marker}/32" in subjects for subjects in self.banned().values()),
-            "the marker is banned",
-        )
+        watched = {jail["source"] for jail in self.status()["jails"] if jail["enabled"]}
+        for source, name, line, times in (
+            ("postfix", "postfix.log", sasl, 3),
+            ("sshd", "secure", ssh, 1),
+        ):
+            if source in watched and (self.folder / name).exists():
+                self._markers += 1
+                marker = f"198.19.255.{self._markers}"
+                self.append(name, *(line(marker, "marker") for _ in range(times)))
+                self.wait(partial(self._bans, marker), f"the marker in {name} is banned")
+
+    def _bans(self, address: str) -> bool:
+        return any(f"{address}/32" in subjects for subjects in self.banned().values())
 
 
 def stamp(at: float | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.demo.verdict import banned, differences, in_force
+from tests.patience import HANG_S
 
 ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
 
@@ -46,13 +47,18 @@ def test_verdict(said: list[tuple[str, str]], denied: list[str] | None, found: l
 
 def test_dry_run(tmp_path: Path) -> None:
     """Without a firewall the show says so, bans all attackers and nobody else, and cleans up."""
-    result = subprocess.run(
+    show = subprocess.Popen(
         [sys.executable, "-m", "tests.demo", "--exit", "--dry-run"],
-        capture_output=True, text=True, check=False, timeout=120,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "firewall: dry-run, because --dry-run was given" in result.stdout
-    assert "all 25 expected addresses are banned, and nobody else" in result.stdout
-    assert "[dovecot-unknown] Ban 203.0.113.60" in result.stderr
+    with show:
+        try:
+            out, err = show.communicate(timeout=5 * HANG_S)  # it waits itself, at several places
+        finally:
+            show.terminate()  # it takes its daemon along
+    assert show.returncode == 0, out + err
+    assert "firewall: dry-run, because --dry-run was given" in out
+    assert "all 25 expected addresses are banned, and nobody else" in out
+    assert "[dovecot-unknown] Ban 203.0.113.60" in err
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_S
+
 TOP = Path(__file__).resolve().parent.parent
 SCRIPTS = [TOP / "dev", TOP / ".ci" / "run"]
 _TOOLS = ("sh", "cat", "cksum", "cp", "dirname", "head", "id", "mkdir", "readlink", "sed", "tail")
@@ -31,7 +33,7 @@ esac
 def call(script: Path, *arguments: str, path: object) -> subprocess.CompletedProcess[str]:
     """Runs a script from a folder of no meaning, with the programs of `path` before all others."""
     return subprocess.run(
-        [str(script), *arguments], capture_output=True, text=True, check=False, timeout=30,
+        [str(script), *arguments], capture_output=True, text=True, check=False, timeout=HANG_S,
         cwd="/", env={**os.environ, "PATH": str(path)},
     )  # fmt: skip
 

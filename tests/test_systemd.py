@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_S
+
 FOLDER = Path(__file__).resolve().parent.parent / "systemd"
 UNIT = FOLDER / "mailbanned.service"
 
@@ -18,7 +20,8 @@ def tool(name: str, *arguments: str) -> str:
     """What a systemd tool says; without it, the test is skipped, but fails in CI."""
     if shutil.which(name) is None:
         (pytest.fail if "CI" in os.environ else pytest.skip)(f"{name} is not installed")
-    result = subprocess.run([name, *arguments], capture_output=True, text=True, check=False)
+    argv = [name, *arguments]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=HANG_S)
     return result.stdout + result.stderr
 
 

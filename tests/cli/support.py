@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import MAILBANNED, Completed, cli
+from tests.patience import HANG_S
 
 A, B, C, D = "203.0.113.5", "203.0.113.6", "203.0.113.7", "203.0.113.8"
 
@@ -178,7 +179,7 @@ class Hall:
         command = shlex.join([MAILBANNED, "-c", str(self.config), *map(str, arguments)])
         result = subprocess.run(
             ["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL,
-            capture_output=True, timeout=60, check=True,
+            capture_output=True, timeout=HANG_S, check=True,
             env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **env},
         )  # fmt: skip
         return result.stdout.decode("utf-8", "replace")

@@ -12,6 +12,7 @@ import pytest
 
 import mailbanned
 from tests.command import MAILBANNED, cli, program
+from tests.patience import HANG_S
 from tests.running import Running, ssh, write_config
 
 A = "203.0.113.5"
@@ -58,7 +59,7 @@ def test_the_configuration_may_come_from_the_environment(daemon: Running) -> Non
     """$MAILBANNED_CONFIG stands in for -c."""
     env = {**os.environ, "MAILBANNED_CONFIG": str(daemon.config)}
     result = subprocess.run(
-        [MAILBANNED, "status", "--json"], env=env, capture_output=True, check=True
+        [MAILBANNED, "status", "--json"], env=env, capture_output=True, check=True, timeout=HANG_S
     )
     assert json.loads(result.stdout)["pid"] == daemon.process.pid
 
@@ -90,7 +91,7 @@ def test_ban_and_unban_by_hand(daemon: Running) -> None:
     result = daemon.cli("unban", A)
     assert result.stdout == f"[manual] Unban {A}/32\n"
     assert daemon.banned() == {}
-    assert daemon.status()["firewall"]["bans_in_force"] == 0
+    daemon.wait(lambda: daemon.status()["firewall"]["bans_in_force"] == 0, "the rule is gone")
 
 
 def test_a_ban_in_a_jail_takes_its_bantime(daemon: Running) -> None:
@@ -166,10 +167,11 @@ def test_status_on_a_terminal_is_a_table(daemon: Running) -> None:
     """It shows jails, the banned address and what is wrong."""
     daemon.append("secure", ssh(A, "x\x1b[2J"))
     daemon.wait_banned("sshd-unknown", f"{A}/32")
+    daemon.wait(lambda: daemon.source("postfix").get("detail"), "the other log is looked for")
     result = subprocess.run(
         ["script", "-qec", f"{MAILBANNED} -c {daemon.config} status", "/dev/null"],
         capture_output=True, text=True, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-        stdin=subprocess.DEVNULL, check=True,
+        stdin=subprocess.DEVNULL, check=True, timeout=HANG_S,
     )  # fmt: skip
     assert A in result.stdout
     assert "sshd-unknown" in result.stdout

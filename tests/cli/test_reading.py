@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.support import A, Hall, at, refused
 from tests.command import MAILBANNED, program
+from tests.patience import HANG_S
 
 QUIET = at("06:00:00", "door[1]: somebody passes by")
 
@@ -51,7 +52,7 @@ def test_what_is_no_log_is_one_sentence(hall: Hall) -> None:
     assert "\\x1b[31m" in hall.refusal("evil\x1b[31m", status=1)
     result = subprocess.run(
         ["sh", "-c", f"exec {MAILBANNED} -c {hall.config} test - <&-"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr == "mailbanned: -: cannot be read (standard input is closed)\n"
@@ -72,7 +73,7 @@ def test_an_endless_line_is_passed_over(hall: Hall) -> None:
         file.write(b"\n" + refused("06:43:01").encode() + b"\n" + b"y" * 100)
     result = subprocess.run(
         ["sh", "-c", f"ulimit -v 800000; exec {MAILBANNED} -c {hall.config} test --json {log}"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=HANG_S, check=True,
     )  # fmt: skip
     document = json.loads(result.stdout)
     assert (document["lines"], document["matched"]) == (3, 1)
@@ -106,7 +107,7 @@ def test_whoever_has_read_enough_may_stop(hall: Hall, option: str) -> None:
     log = hall.log(*[refused("06:43:01"), at("06:43:01", "door[1]: no entry")] * 20_000)
     result = subprocess.run(
         f"{MAILBANNED} -c {hall.config} test {option} {log} | head -n 1",
-        shell=True, capture_output=True, text=True, timeout=60,
+        shell=True, capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     assert result.stderr == ""
     assert len(result.stdout.splitlines()) == 1

@@ -9,6 +9,7 @@ from mailbanned.daemon.asker import Asker
 from mailbanned.jails import Question
 from mailbanned.model import Failure
 from tests.accounts.scripted import ManualClock, ScriptedLookup
+from tests.patience import HANG_S
 
 
 def question(user: str) -> Question:
@@ -29,7 +30,7 @@ async def test_what_a_reload_interrupts_is_asked_again() -> None:
     asker.ask(question("info"))
     await before.next_held(2)
     await asker.exchange(CachedAccounts(after, clock, 5.0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         assert {await answers.get(), await answers.get()} == {("mallory", False), ("info", True)}
     assert before.closed
     running.cancel()

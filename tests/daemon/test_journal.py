@@ -89,6 +89,11 @@ def counted(daemon: Running, journal: Journal, fences: list[str]) -> None:
     )
 
 
+def counted_mail(daemon: Running, failures: int) -> None:
+    """Returns when the other source, which no fence is in, has counted as many."""
+    daemon.wait(lambda: daemon.jail("mail-journal")["failures_now"] == failures, "all mail counts")
+
+
 def reload(daemon: Running, config: str) -> None:
     write_config(daemon.folder, more=config)
     result = daemon.cli("reload")
@@ -107,12 +112,12 @@ def test_every_line_counts_once(daemon: Running, journal: Journal) -> None:
         wanted += 1
         # The invalid user counts in both jails of sshd.
         assert daemon.jail("ssh-journal")["failures_now"] == 2 * wanted
-    assert daemon.jail("mail-journal")["failures_now"] == wanted
+        counted_mail(daemon, wanted)
     daemon.stop(signal.SIGKILL)
     refused(journal)
     daemon.start()
     counted(daemon, journal, fences)
-    daemon.wait(lambda: daemon.jail("mail-journal")["failures_now"] == wanted + 1, "all count")
+    counted_mail(daemon, wanted + 1)
     assert daemon.jail("ssh-journal")["failures_now"] == 2 * (wanted + 1)
 
 
@@ -151,7 +156,7 @@ def test_units_change_places_between_two_sources(daemon: Running, journal: Journ
     refused(journal)
     counted(daemon, journal, fences)
     assert daemon.jail("ssh-journal")["failures_now"] == 2 * len(fences)
-    assert daemon.jail("mail-journal")["failures_now"] == len(fences)
+    counted_mail(daemon, len(fences))
 
 
 def saved(folder: Path) -> int:

@@ -79,9 +79,9 @@ def test_every_failure_counts_exactly_once(tmp_path: Path, seed: int) -> None:
     """
     write_config(tmp_path, more=JAILS)
     chance = random.Random(-seed)
+    daemon = Mortal(tmp_path)
     attackers = Attackers(tmp_path / "postfix.log", seed)
     attackers.start()
-    daemon = Mortal(tmp_path)
     try:
         with daemon:
             first = "SELECT * FROM windows"

@@ -66,7 +66,7 @@ def test_an_address_that_becomes_ignored_is_unbanned(daemon: Running) -> None:
         file.write(f'[defaults]\nignore = ["127.0.0.0/8", "{A}"]\n')
     assert daemon.cli("reload").returncode == 0
     assert daemon.banned() == {"sshd-unknown": {f"{B}/32"}}
-    assert daemon.status()["firewall"]["bans_in_force"] == 1
+    daemon.wait(lambda: daemon.status()["firewall"]["bans_in_force"] == 1, "the rule is gone")
 
 
 def test_sources_come_and_go_and_nothing_is_counted_twice(daemon: Running) -> None:

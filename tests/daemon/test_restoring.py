@@ -14,6 +14,7 @@ from mailbanned.cli.shared import load
 from mailbanned.daemon.service import Daemon
 from mailbanned.model import Ban, Subject
 from mailbanned.store import Changes, SQLiteStore, State
+from tests.patience import HANG_S
 from tests.running import write_config
 
 WHO = Subject("203.0.113.5/32")
@@ -55,7 +56,7 @@ async def test_a_ban_that_ends_during_the_start_is_over(
 
     monkeypatch.setattr(daemon.store, "load", slowly)
     running = asyncio.create_task(daemon.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while _saved(config.file.store.path):  # noqa: ASYNC110 (it is a file)
             await asyncio.sleep(0.01)
     running.cancel()

@@ -70,8 +70,7 @@ def test_one_reader_serves_all_jails_of_a_source(daemon: Running) -> None:
     """A line that two jails watch for is read once and counted in both."""
     daemon.append("postfix.log", rcpt(A, "x@example.org"), sasl(A, "info"))
     daemon.wait(lambda: daemon.jail("postfix-sasl")["failures_total"] == 1, "it is counted")
-    source = next(one for one in daemon.status()["sources"] if one["name"] == "postfix")
-    assert source["lines"] == 2
+    daemon.wait(lambda: daemon.source("postfix")["lines"] == 2, "both lines are read, once")
     assert daemon.jail("postfix-rcpt-unknown")["failures_total"] == 1
 
 
@@ -82,12 +81,13 @@ def test_bans_and_counts_outlive_the_daemon(daemon: Running, number: int) -> Non
     daemon.append("postfix.log", sasl(B, "info"), sasl(B, "info"))
     daemon.wait_banned("sshd-unknown", f"{A}/32")
     daemon.wait(lambda: _stored_failures(daemon.folder) == 2, "the counts are saved")
+    daemon.wait(lambda: _rows(daemon.folder, "SELECT subject FROM bans"), "the ban is saved")
     until = daemon.jail("sshd-unknown")["bans"][0]["until"]
     daemon.stop(number)
 
     daemon.start()
-    assert daemon.jail("sshd-unknown")["bans"][0]["until"] == until
     daemon.following()  # before that the counts may still be on their way
+    assert daemon.jail("sshd-unknown")["bans"][0]["until"] == until
     assert daemon.jail("postfix-sasl")["failures_now"] == 2, "no line is counted twice"
     daemon.append("postfix.log", sasl(B, "info"))
     daemon.wait_banned("postfix-sasl", f"{B}/32")

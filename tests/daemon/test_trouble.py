@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.command import program
+from tests.patience import HANG_S
 from tests.running import Running, sasl, ssh, write_config
+from tests.strangers import open_folder, own
 
 A, B = "203.0.113.5", "203.0.113.6"
 
@@ -118,7 +121,7 @@ def test_systemd_hears_of_start_reload_watchdog_and_stop(folder: Path) -> None:
     """READY, RELOADING with its time, WATCHDOG and STOPPING arrive at the notify socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(folder / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(HANG_S)
         env = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "1000000"}
         heard: list[str] = []
 
@@ -155,37 +158,23 @@ def test_a_deaf_service_manager_stops_nothing(folder: Path) -> None:
             assert daemon.stop() == 0
 
 
-def test_an_unreadable_log_is_said_and_others_go_on(folder: Path) -> None:
+def test_an_unreadable_log_is_said_and_others_go_on() -> None:
     """As a user who may not read one log, the daemon says so and guards with the others."""
-    if os.geteuid() != 0:
-        (folder / "secure").chmod(0)
-        unprivileged: list[str] = []
-    else:
-        (folder / "secure").chmod(0o600)
-        for path in (folder, *folder.iterdir()):
-            if path.name != "secure":
-                os.chown(path, 65534, 65534)
-        unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    _reachable(folder)
+    with open_folder() as folder:
+        write_config(folder)
+        (folder / "postfix.log").touch()
+        (folder / "secure").touch(mode=0)
+        ordinary = own(folder, *folder.iterdir())
 
-    def launch(*argv: str, **options: object) -> object:
-        import subprocess
+        def launch(*argv: str, **options: Any) -> subprocess.Popen[str]:
+            return subprocess.Popen([*ordinary, *argv], text=True, **options)
 
-        return subprocess.Popen([*unprivileged, *argv], text=True, **options)  # type: ignore[call-overload]
-
-    with Running(folder, launch=launch) as daemon:  # type: ignore[arg-type]
-        daemon.wait(lambda: daemon.source("sshd").get("detail"), "it has looked for its logs")
-        assert daemon.source("sshd")["state"] == "unreadable"
-        assert f"{folder}/secure" in daemon.source("sshd")["detail"]
-        daemon.append("postfix.log", *(sasl(B, "info") for _ in range(3)))
-        daemon.wait_banned("postfix-sasl", f"{B}/32")
-
-
-def _reachable(folder: Path) -> None:
-    """pytest's folders are closed to other users; the way to this one is opened."""
-    for parent in folder.parents:
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+        with Running(folder, launch=launch) as daemon:
+            daemon.wait(lambda: daemon.source("sshd").get("detail"), "it has looked for its logs")
+            assert daemon.source("sshd")["state"] == "unreadable"
+            assert f"{folder}/secure" in daemon.source("sshd")["detail"]
+            daemon.append("postfix.log", *(sasl(B, "info") for _ in range(3)))
+            daemon.wait_banned("postfix-sasl", f"{B}/32")
 
 
 def test_counts_that_cannot_be_read_end_the_start(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from typing import Any, Self
 from mailbanned.config import SHIPPED
 from mailbanned.control import ControlError, ask
 from tests.demo.attacks import ACCOUNTS, DOVECOT, IGNORED, POSTFIX, SECURE, Entry, quiet
+from tests.patience import HANG_S
 from tests.real.lab import Lab
 from tests.real.netns import end
 
-_PATIENCE = 15.0  # seconds
 _CONFIG = """\
 [defaults]
 ignore = ["127.0.0.0/8", "::1", "{ignored}"]
@@ -76,7 +76,7 @@ class MailHost:
             self.daemon = self._start()
             undo.callback(end, self.daemon)
             if not self.wait_for(_is_ready):
-                raise DaemonGone(f"the daemon is not ready after {_PATIENCE:g} s")
+                raise DaemonGone(f"the daemon is not ready after {HANG_S:g} s")
             self._undo = undo.pop_all()
         return self
 
@@ -119,7 +119,7 @@ class MailHost:
 
     def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> bool:
         """Asks for the status until it meets the condition; False if it does not in good time."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline:
             if self.daemon.poll() is not None:
                 raise DaemonGone(f"the daemon has ended with status {self.daemon.returncode}")

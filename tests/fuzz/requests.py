@@ -17,9 +17,8 @@ from typing import Any
 from mailbanned.config.load import load
 from mailbanned.control import protocol
 from mailbanned.daemon import Daemon
+from tests.patience import HANG_S
 from tests.running import write_config
-
-_PATIENCE = 20.0
 
 
 class Listener:
@@ -30,7 +29,11 @@ class Listener:
         self._socket = write_config(folder).with_name("control.sock")
         config = load(folder / "mailbanned.toml")
         self._daemon = self._loop.create_task(Daemon(config, dry_run=True).run())
-        self._loop.run_until_complete(self._answers())
+        try:
+            self._loop.run_until_complete(self._answers())
+        except BaseException:
+            self.close()
+            raise
 
     def check(self, data: bytes) -> None:
         """Whatever is said, it is answered in a sentence, which is no excuse for a bug; status and
@@ -64,7 +67,7 @@ class Listener:
         return answer
 
     async def _talk(self, data: bytes) -> bytes:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(HANG_S):
             reader, writer = await asyncio.open_unix_connection(self._socket, limit=1 << 26)
             try:
                 writer.write(data)
@@ -78,7 +81,7 @@ class Listener:
                     await writer.wait_closed()
 
     async def _answers(self) -> None:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(HANG_S):
             while not self._socket.exists() and not self._daemon.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 

@@ -141,21 +141,12 @@ class Host:
     def _link(self) -> None:
         host, internet = self.namespace.name, self.internet.name
         run(*f"ip link add wan0 netns {host} type veth peer net0 netns {internet}".split())
-        _configure(host, "wan0", [f"{HOST4}/24", f"{HOST6}/64"])
+        self.namespace.configure("wan0", [f"{HOST4}/24", f"{HOST6}/64"])
         theirs = [f"{address}/24" for address in (*ADDRESSES4, _GATEWAY4)]
         theirs += [f"{address}/64" for address in (*ADDRESSES6, *NEIGHBOURS6, _GATEWAY6)]
-        _configure(internet, "net0", theirs)
+        self.internet.configure("net0", theirs)
         routes = f"route add default via {_GATEWAY4}\nroute add default via {_GATEWAY6}\n"
         run("ip", "-netns", host, "-batch", "-", stdin=routes)
-
-
-def _configure(namespace: str, interface: str, addresses: list[str]) -> None:
-    lines = [
-        f"address add {address} dev {interface}{' nodad' if ':' in address else ''}"
-        for address in addresses
-    ]
-    lines += ["link set lo up", f"link set {interface} up"]
-    run("ip", "-netns", namespace, "-batch", "-", stdin="\n".join(lines) + "\n")
 
 
 def _descendants(pid: int, depth: int) -> Iterator[int]:

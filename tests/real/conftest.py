@@ -31,10 +31,15 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(autouse=True)
 def _reset_lab(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No test leaves bans or a stopped firewalld to the next one."""
+    """No test leaves bans or a stopped firewalld to the next one, least of all one that failed."""
+    failures = request.session.testsfailed
     yield
     if "lab" in request.fixturenames:
-        request.getfixturevalue("lab").reset()
+        lab: Lab = request.getfixturevalue("lab")
+        if request.session.testsfailed > failures:
+            lab.remake()
+        else:
+            lab.reset()
 
 
 @pytest.fixture(scope="session")

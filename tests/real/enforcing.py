@@ -11,6 +11,7 @@ from mailbanned.firewall import Enforcer, Firewall, Firewalld, Verdict
 from mailbanned.firewall.zones import outward_interfaces
 from mailbanned.model import Subject
 from tests.firewall.support import running
+from tests.patience import HANG_S
 from tests.real.lab import Lab
 
 
@@ -20,7 +21,7 @@ def backend(lab: Lab, zone: str = "", verdict: Verdict = "drop") -> Firewalld:
         zone,
         verdict,
         bus_address=lab.bus_address,
-        timeout=10.0,
+        timeout=HANG_S,
         interfaces=lambda: outward_interfaces(lab.proc_net),
     )
 
@@ -38,13 +39,17 @@ async def connected(
         await firewall.close()
 
 
+#: Longer than a test waits: what an enforcer must notice by itself, no audit shows it.
+NEVER_S = 100 * HANG_S
+
+
 @asynccontextmanager
 async def enforced(
     lab: Lab,
     *subjects: str,
     zone: str = "",
     verdict: Verdict = "drop",
-    audit: float = 30.0,
+    audit: float = NEVER_S,
 ) -> AsyncIterator[Enforcer]:
     """An enforcer at work on firewalld until the end of the block, with these bans restored."""
     async with at_work(backend(lab, zone, verdict), subjects, audit) as enforcer:
@@ -69,9 +74,9 @@ async def at_work(
         yield enforcer
 
 
-async def settles(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+async def settles(condition: Callable[[], object], what: str) -> None:
     """Waits until a condition that may block is true, while the enforcer goes on."""
-    end = asyncio.get_running_loop().time() + seconds
+    end = asyncio.get_running_loop().time() + HANG_S
     while not await asyncio.to_thread(condition):
-        assert asyncio.get_running_loop().time() < end, f"not within {seconds:g} s: {what}"
+        assert asyncio.get_running_loop().time() < end, f"not within {HANG_S:g} s: {what}"
         await asyncio.sleep(0.02)

@@ -21,12 +21,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from tests.real.netns import Namespace, end, run, wait_until
+from tests.patience import HANG_S
+from tests.real.denials import sources
+from tests.real.files import write_files
+from tests.real.netns import Namespace, end, run, unanswered, wait_until
 
 PROGRAMS = ("dbus-daemon", "firewalld", "firewall-cmd", "ip", "nft", "ss")
 
@@ -35,20 +37,10 @@ HOST6 = "2001:db8:0:1::1"
 ATTACKERS4 = tuple(f"198.51.100.{n}" for n in range(10, 251))
 ATTACKERS6 = tuple(f"2001:db8:0:1::{n:x}" for n in range(0x10, 0x30))
 NEIGHBOURS6 = tuple(f"2001:db8:0:2::{n:x}" for n in range(0x10, 0x30))  # another /64
-_GATEWAY4, _GATEWAY6 = "198.51.100.254", "2001:db8:0:1::fe"
+_GATEWAY4, _GATEWAY6 = "198.51.100.254", "2001:db8:0:1::fe"  # which no test bans
 
 ZONE = "public"
 INTERFACE = "wan0"
-_ZONE_FILE = f"""<?xml version="1.0" encoding="utf-8"?>
-<zone><short>Lab</short><interface name="{INTERFACE}"/>
-<port protocol="tcp" port="1-65535"/></zone>
-"""
-_BUS_FILE = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_type="*"/><allow receive_type="*"/><allow own="*"/></policy>
-</busconfig>
-"""
 _numbers = itertools.count()
 
 
@@ -84,7 +76,7 @@ class Lab:
                 undo.callback(run, "ip", "netns", "del", namespace.name)
             self._link()
             self.bus_address = f"unix:path={self.directory}/bus"
-            self._prepare_files()
+            write_files(self.directory, ZONE, INTERFACE)
             undo.callback(self.stop_bus)
             self.start_bus()
             undo.callback(self.stop_firewalld)
@@ -148,7 +140,7 @@ class Lab:
         self.firewall_cmd("--reload")
 
     def reset(self) -> None:
-        """Back to a running firewalld that holds nobody out, whatever a test has left."""
+        """Back to a running firewalld that holds nobody out, after a test that is good."""
         if self._bus is None:
             self.start_bus()
         if self._firewalld is None or self._firewalld.poll() is not None:
@@ -156,6 +148,16 @@ class Lab:
         elif self.denied():
             self.reload()
         self.host.exec("nft", "delete", "table", "inet", "mailbanned", check=False)
+
+    def remake(self) -> None:
+        """A new bus, firewalld and firewall, whatever a test has left."""
+        self.kill_firewalld()
+        self.stop_bus()
+        self.host.exec("nft", "flush", "ruleset")
+        shutil.rmtree(self.directory / "etc")
+        write_files(self.directory, ZONE, INTERFACE)
+        self.start_bus()
+        self.start_firewalld()
 
     def rules(self, zone: str = ZONE) -> set[str]:
         """The runtime rich rules of a zone, as firewalld prints them."""
@@ -167,7 +169,7 @@ class Lab:
         output = self.host.exec(
             "nft", "-j", "list", "chain", "inet", "firewalld", chain, check=False
         )
-        return set(_sources(json.loads(output or '{"nftables": []}')["nftables"]))
+        return set(sources(json.loads(output or '{"nftables": []}')["nftables"]))
 
     def nft(self) -> str:
         """The kernel's whole rule set on the host."""
@@ -183,62 +185,58 @@ class Lab:
         listener.listen(100)
         return listener
 
-    def connect(self, source: str, port: int, seconds: float = 2.0) -> socket.socket:
+    def connect(self, source: str, port: int) -> socket.socket:
         """A connection from an attacker's address to the host.
 
-        Raises TimeoutError if packets are dropped, ConnectionRefusedError if they are rejected.
+        Raises ConnectionRefusedError if it is rejected, and TimeoutError only if it is dropped:
+        whether it is, `drops` says sooner.
         """
-        family = socket.AF_INET6 if ":" in source else socket.AF_INET
-        peer = self.attacker.socket(family)
+        peer = self._from(source)
         try:
-            peer.bind((source, 0))
-            peer.settimeout(seconds)
-            peer.connect((HOST6 if ":" in source else HOST4, port))
+            peer.settimeout(HANG_S)
+            peer.connect(_door(source, port))
         except BaseException:
             peer.close()
             raise
         return peer
+
+    def accept(self, listener: socket.socket) -> socket.socket:
+        """The host's end of the next connection."""
+        served, _ = listener.accept()
+        served.settimeout(HANG_S)
+        return served
+
+    def drops(self, source: str, port: int) -> bool:
+        """Whether an attacker's packets to the host vanish, so that not even a refusal comes."""
+        with self._from(source) as knock:
+            return unanswered(knock, _door(source, port), self.overtake)
+
+    def overtake(self) -> None:
+        """Returns when what was sent until now over the link has arrived, or never will."""
+        with self.listen(0, socket.AF_INET6) as listener:
+            self.connect(_GATEWAY6, listener.getsockname()[1]).close()
+
+    def _from(self, source: str) -> socket.socket:
+        made = self.attacker.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
+        made.bind((source, 0))
+        return made
 
     def _start(self, *argv: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus_address}
         with Path(self.directory, "output.log").open("a") as output:
             return self.host.popen(*argv, env=environment, stdout=output, stderr=output)
 
-    def _prepare_files(self) -> None:
-        zones = self.directory / "etc" / "zones"
-        zones.mkdir(parents=True)
-        shutil.copy("/etc/firewalld/firewalld.conf", self.directory / "etc")
-        (zones / f"{ZONE}.xml").write_text(_ZONE_FILE)
-        (self.directory / "bus.conf").write_text(_BUS_FILE.format(path=self.directory / "bus"))
-
     def _link(self) -> None:
         host, attacker = self.host.name, self.attacker.name
         run(*f"ip link add {INTERFACE} netns {host} type veth peer net0 netns {attacker}".split())
-        _configure(host, INTERFACE, [f"{HOST4}/24", f"{HOST6}/64"])
+        self.host.configure(INTERFACE, [f"{HOST4}/24", f"{HOST6}/64"])
         theirs = [f"{address}/24" for address in (*ATTACKERS4, _GATEWAY4)]
         theirs += [f"{address}/64" for address in (*ATTACKERS6, *NEIGHBOURS6, _GATEWAY6)]
-        _configure(attacker, "net0", theirs)
+        self.attacker.configure("net0", theirs)
         routes = f"route add default via {_GATEWAY4}\nroute add default via {_GATEWAY6}\n"
         run("ip", "-netns", host, "-batch", "-", stdin=routes)
 
 
-def _configure(namespace: str, interface: str, addresses: list[str]) -> None:
-    lines = [
-        f"address add {address} dev {interface}{' nodad' if ':' in address else ''}"
-        for address in addresses
-    ]
-    lines += ["link set lo up", f"link set {interface} up"]
-    run("ip", "-netns", namespace, "-batch", "-", stdin="\n".join(lines) + "\n")
-
-
-def _sources(items: list[Any]) -> Iterator[str]:
-    """The source networks that the rules of `nft -j list chain` match."""
-    for item in items:
-        for part in item.get("rule", {}).get("expr", ()):
-            match = part.get("match", {})
-            if "payload" in match.get("left", ()) and match["left"]["payload"]["field"] == "saddr":
-                right = match["right"]
-                if isinstance(right, dict):
-                    yield f"{right['prefix']['addr']}/{right['prefix']['len']}"
-                else:
-                    yield f"{right}/{128 if ':' in right else 32}"
+def _door(source: str, port: int) -> tuple[str, int]:
+    """Where somebody with an address of a family finds a port of the host."""
+    return HOST6 if ":" in source else HOST4, port

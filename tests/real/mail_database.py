@@ -9,6 +9,7 @@ from typing import Any
 
 from mailbanned.accounts import Accounts, CachedAccounts, MySQLLookup
 from mailbanned.clock import SystemClock
+from tests.patience import HANG_S
 from tests.real.mariadb import MariaDB
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -44,7 +45,7 @@ class MailDatabase:
         """A lookup as it should be configured, but for the changes."""
         options: dict[str, Any] = {"host": self.server.host, "port": self.server.port}
         options |= {"user": "mailbanned", "password": PASSWORD, "database": "mailserver"}
-        options |= {"query": query, "connect_timeout": 5}
+        options |= {"query": query, "connect_timeout": HANG_S}
         self._made.append(MySQLLookup(**(options | changes)))
         return self._made[-1]
 
@@ -54,14 +55,14 @@ class MailDatabase:
             await lookup.close()
 
 
-def cached(lookup: MySQLLookup, timeout: float = 5, unknown_for: float = 30) -> CachedAccounts:
+def cached(lookup: MySQLLookup, timeout: float = HANG_S, unknown_for: float = 30) -> CachedAccounts:
     """The lookup behind the cache, on the machine's clock."""
     return CachedAccounts(lookup, SystemClock(), timeout, unknown_for=unknown_for)
 
 
 async def becomes(accounts: Accounts, name: str, expected: bool) -> None:
     """Asks until the answer is as expected."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         while await accounts.exists(name) is not expected:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 
@@ -83,5 +84,5 @@ async def tcp_server(serve: Serve) -> AsyncIterator[int]:
 
     async with await asyncio.start_server(start, "127.0.0.1") as server:
         yield server.sockets[0].getsockname()[1]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         await asyncio.gather(*running)

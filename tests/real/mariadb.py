@@ -14,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.patience import HANG_S
+
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-_SECONDS = 30.0  # for a start or a stop, on a busy machine
 _SMALL = (
     "--skip-name-resolve",
     "--innodb-buffer-pool-size=8M",
@@ -61,7 +62,7 @@ class MariaDB:
         command += [f"--bind-address={self.host}", *_SMALL]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + HANG_S
         while self._ask("SELECT 1").returncode != 0:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -74,7 +75,7 @@ class MariaDB:
             return
         self._process.terminate()
         try:
-            self._process.wait(_SECONDS)
+            self._process.wait(HANG_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -103,9 +104,9 @@ class MariaDB:
     def _make(self) -> None:
         """Writes the system tables."""
         command = [self._install, *self._place(), "--auth-root-authentication-method=normal"]
-        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG_S)
 
     def _ask(self, sql: str) -> subprocess.CompletedProcess[bytes]:
         command = [self._client, "--no-defaults", "--batch", "--skip-column-names", "--user=root"]
         command += ["--default-character-set=utf8mb4", f"--socket={self.socket}"]
-        return subprocess.run(command, input=sql.encode(), capture_output=True, timeout=_SECONDS)
+        return subprocess.run(command, input=sql.encode(), capture_output=True, timeout=HANG_S)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import select
+import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tests.patience import HANG_S
 
 _CLONE_NEWNET = 0x40000000
 
@@ -29,6 +34,15 @@ class Namespace:
     def exec(self, *argv: str, stdin: str = "", check: bool = True) -> str:
         """Runs a program in here and returns its output; raises if it fails and `check` is set."""
         return run("ip", "netns", "exec", self.name, *argv, stdin=stdin, check=check)
+
+    def configure(self, interface: str, addresses: list[str]) -> None:
+        """Gives addresses (with their prefix) to an interface in here, and sets it up."""
+        lines = [
+            f"address add {address} dev {interface}{' nodad' if ':' in address else ''}"
+            for address in addresses
+        ]
+        lines += ["link set lo up", f"link set {interface} up"]
+        run("ip", "-netns", self.name, "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def socket(
         self,
@@ -52,10 +66,23 @@ class Namespace:
         return made.pop()
 
 
+def unanswered(knock: socket.socket, door: tuple[str, int], later: Callable[[], object]) -> bool:
+    """Whether nobody answers a knock at a door, be it with a yes or with a no.
+
+    later: knocks as somebody who is let in, over the same link, and returns when that is answered.
+    Packets do not overtake each other, so no time has to pass.
+    """
+    knock.setblocking(False)
+    with suppress(BlockingIOError):
+        knock.connect(door)
+    later()
+    return not select.select([], [knock], [], 0)[1]
+
+
 def run(*argv: str, stdin: str = "", check: bool = True, env: dict[str, str] | None = None) -> str:
     """Runs a program and returns its output; raises if it fails and `check` is set."""
     result = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=env
+        argv, input=stdin, capture_output=True, text=True, timeout=HANG_S, check=False, env=env
     )
     if check and result.returncode:
         raise RuntimeError(f"{' '.join(argv)}: {result.stderr or result.stdout}")
@@ -63,16 +90,17 @@ def run(*argv: str, stdin: str = "", check: bool = True, env: dict[str, str] | N
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Asks a program to end, and makes it after ten seconds."""
+    """Asks a program to end, and makes it if it hangs."""
     process.terminate()
+    process.send_signal(signal.SIGCONT)  # it may have been stopped
     try:
-        process.wait(10)
+        process.wait(HANG_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = HANG_S) -> None:
     """Polls until the condition is true. Raises TimeoutError, saying what was waited for."""
     end = time.monotonic() + seconds
     while not condition():

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from mailbanned.firewall import Enforcer, Nftables, Verdict
-from tests.real.enforcing import at_work, settles
+from tests.patience import HANG_S
+from tests.real.enforcing import NEVER_S, at_work, settles
 from tests.real.lab import Lab
 
 TABLE = ("inet", "mailbanned")
+#: Seconds that nft leaves out when it says how long an element has left, and that we round up.
+_ROUNDED_S = 1.0
 
 
-def backend(lab: Lab, verdict: Verdict = "drop", slack: float = 300.0) -> Nftables:
-    """The backend of a daemon on the lab's host."""
-    command = ("ip", "netns", "exec", lab.host.name, "nft")
-    return Nftables(verdict, command=command, timeout=10.0, slack=slack)
+def backend(
+    lab: Lab, verdict: Verdict = "drop", slack: float = 300.0, before: Sequence[str] = ()
+) -> Nftables:
+    """The backend of a daemon on the lab's host. before: words before the program."""
+    command = (*before, "ip", "netns", "exec", lab.host.name, "nft")
+    return Nftables(verdict, command=command, timeout=HANG_S, slack=slack)
 
 
 def nft(lab: Lab, *words: str) -> str:
@@ -27,19 +32,30 @@ def nft(lab: Lab, *words: str) -> str:
 
 def held(lab: Lab) -> set[str]:
     """The networks in our table that the kernel looks up, with their prefix."""
-    listing = lab.host.exec("nft", "-j", "list", "table", *TABLE, check=False)
-    items = json.loads(listing or '{"nftables": []}')["nftables"]
-    asked = {item["rule"]["chain"] for item in items if "@" in json.dumps(item.get("rule"))}
+    return {subject for subject, _ in _elements(lab)}
+
+
+def ends(lab: Lab) -> dict[str, float | None]:
+    """When the kernel will forget each of them, too late by what the listing takes; None: never."""
+    found = dict(_elements(lab))
+    now = time.time()
     return {
-        f"{_address(element)}/{item['set']['name'].partition('_')[2]}"
-        for item in items
-        if item.get("set", {}).get("name") in asked
-        for element in item["set"].get("elem", ())
+        subject: None if seconds is None else now + seconds + _ROUNDED_S
+        for subject, seconds in found.items()
     }
 
 
-def _address(element: Any) -> str:
-    return str(element if isinstance(element, str) else element["elem"]["val"])
+def _elements(lab: Lab) -> Iterator[tuple[str, int | None]]:
+    """The subjects, and the whole seconds that each has left."""
+    listing = lab.host.exec("nft", "-j", "list", "table", *TABLE, check=False)
+    items = json.loads(listing or '{"nftables": []}')["nftables"]
+    asked = {item["rule"]["chain"] for item in items if "@" in json.dumps(item.get("rule"))}
+    for item in items:
+        if item.get("set", {}).get("name") in asked:
+            bits = item["set"]["name"].partition("_")[2]
+            for element in item["set"].get("elem", ()):
+                timed = element["elem"] if isinstance(element, dict) else {"val": element}
+                yield f"{timed['val']}/{bits}", timed.get("expires")
 
 
 def remove_table(lab: Lab) -> None:
@@ -61,16 +77,16 @@ async def connected(lab: Lab, verdict: Verdict = "drop") -> AsyncIterator[Nftabl
 
 @asynccontextmanager
 async def enforced(
-    lab: Lab, *subjects: str, audit: float = 30.0, slack: float = 300.0
+    lab: Lab, *subjects: str, audit: float = NEVER_S, slack: float = 300.0
 ) -> AsyncIterator[Enforcer]:
     """An enforcer at work until the end of the block, with these bans restored."""
     async with at_work(backend(lab, slack=slack), subjects, audit) as enforcer:
         yield enforcer
 
 
-async def holds(lab: Lab, *subjects: str, seconds: float = 15.0) -> None:
+async def holds(lab: Lab, *subjects: str) -> None:
     """Waits until the kernel holds exactly these."""
-    await settles(lambda: held(lab) == set(subjects), f"{len(subjects)} in the kernel", seconds)
+    await settles(lambda: held(lab) == set(subjects), f"{len(subjects)} in the kernel")
 
 
 async def says(enforcer: Enforcer, in_force: int, pending: int = 0) -> None:

@@ -40,8 +40,6 @@ def daemon(lab: Lab, folder: Path) -> Iterator[Running]:
         daemon.wait(lambda: daemon.status()["firewall"]["state"] == "up", "the firewall is up")
         daemon.following()
         yield daemon
-        daemon.cli("unban", "--all")
-        daemon.wait(lambda: not lab.denied(), "nobody is left banned")
 
 
 def test_a_ban_is_in_the_kernel_and_drops_packets(lab: Lab, daemon: Running) -> None:
@@ -49,8 +47,7 @@ def test_a_ban_is_in_the_kernel_and_drops_packets(lab: Lab, daemon: Running) -> 
     daemon.append("secure", ssh(A))
     daemon.wait(lambda: f"{A}/32" in lab.denied(), "the rule is in the kernel")
     with lab.listen(PORT):
-        with pytest.raises(TimeoutError):
-            lab.connect(A, PORT, 0.5)
+        assert lab.drops(A, PORT)
         lab.connect(B, PORT).close()
     assert daemon.status()["firewall"]["zone"] == "public"
     daemon.wait(lambda: daemon.status()["reaction_ms"]["count"] == 1, "the reaction is counted")
@@ -61,18 +58,17 @@ def test_a_harvest_in_one_session_ends_with_the_ban(
     lab: Lab, daemon: Running, attacker: str
 ) -> None:
     """The third refused recipient cuts the open connection; another client's goes on."""
-    with lab.listen(PORT, socket.AF_INET6) as listener:
-        guilty, innocent = lab.connect(attacker, PORT), lab.connect(C, PORT)
-        served = [listener.accept()[0] for _ in range(2)]
+    with (
+        lab.listen(PORT, socket.AF_INET6) as listener,
+        lab.connect(attacker, PORT) as guilty, lab.accept(listener),
+        lab.connect(C, PORT) as innocent, lab.accept(listener) as served,
+    ):  # fmt: skip
         for number in range(3):
             daemon.append("postfix.log", rcpt(attacker, f"x{number}@example.org"))
-        guilty.settimeout(10)
         with pytest.raises(ConnectionResetError):
             guilty.recv(1)
         innocent.sendall(b"still here")
-        assert served[1].recv(20) == b"still here"
-        for one in (guilty, innocent, *served):
-            one.close()
+        assert served.recv(20) == b"still here"
 
 
 def test_ipv6_is_banned_by_its_network(lab: Lab, daemon: Running) -> None:
@@ -80,8 +76,7 @@ def test_ipv6_is_banned_by_its_network(lab: Lab, daemon: Running) -> None:
     daemon.append("secure", ssh(NEIGHBOURS6[0]))
     daemon.wait(lambda: "2001:db8:0:2::/64" in lab.denied(), "the rule is in the kernel")
     with lab.listen(PORT, socket.AF_INET6):
-        with pytest.raises(TimeoutError):
-            lab.connect(NEIGHBOURS6[5], PORT, 0.5)
+        assert lab.drops(NEIGHBOURS6[5], PORT)
         lab.connect(ATTACKERS6[0], PORT).close()
 
 
@@ -90,8 +85,7 @@ def test_an_attacker_in_our_own_network_is_banned_alone(lab: Lab, daemon: Runnin
     daemon.append("secure", ssh(ATTACKERS6[0]))
     daemon.wait(lambda: f"{ATTACKERS6[0]}/128" in lab.denied(), "the rule is in the kernel")
     with lab.listen(PORT, socket.AF_INET6):
-        with pytest.raises(TimeoutError):
-            lab.connect(ATTACKERS6[0], PORT, 0.5)
+        assert lab.drops(ATTACKERS6[0], PORT)
         lab.connect(ATTACKERS6[1], PORT).close()
 
 
@@ -111,7 +105,7 @@ def test_bans_stay_while_the_daemon_is_away(lab: Lab, daemon: Running) -> None:
 def test_a_ban_that_ended_while_the_daemon_was_away_is_taken_out(lab: Lab, daemon: Running) -> None:
     """A rule of ours whose ban has run out is removed at the start."""
     daemon.cli("ban", A, B)
-    assert lab.denied() == {f"{A}/32", f"{B}/32"}
+    daemon.wait(lambda: lab.denied() == {f"{A}/32", f"{B}/32"}, "both are in the kernel")
     daemon.stop()
     with closing(sqlite3.connect(daemon.folder / "state.db")) as state:
         state.execute("UPDATE bans SET until = 1 WHERE subject = ?", (f"{A}/32",))
@@ -122,10 +116,14 @@ def test_a_ban_that_ended_while_the_daemon_was_away_is_taken_out(lab: Lab, daemo
 
 def test_a_ban_ends_by_itself(lab: Lab, daemon: Running) -> None:
     """After its time the rule is gone from the kernel and the ban from the status."""
-    daemon.cli("ban", A, "--for", "2s")
-    daemon.wait(lambda: f"[manual] Ban {A}" in daemon.log(), "the rule was in force")
-    daemon.wait(lambda: not daemon.banned(), "the ban has ended")
-    daemon.wait(lambda: not lab.denied(), "the rule is gone")
+    for seconds in (1, 8, 64):  # a slow firewalld may take longer than a brief ban lasts
+        daemon.cli("ban", A, "--for", f"{seconds}s")
+        daemon.wait(lambda: not daemon.banned(), "the ban has ended")
+        daemon.wait(lambda: not lab.denied(), "the rule is gone")
+        if f"[manual] Ban {A}" in daemon.log():
+            break
+    else:
+        pytest.fail("the rule was never in force")
     assert f"[manual] Unban {A}" in daemon.log()
 
 
@@ -209,8 +207,8 @@ def test_strict_jails_ask_a_real_mariadb(
             daemon.append("secure", ssh(B))
             expected = {f"{one}/32" for one in (A, B, C)}
             daemon.wait(lambda: lab.denied() == expected, "the other jails go on")
-            assert daemon.banned()["postfix-sasl-unknown"] == {f"{A}/32"}
             daemon.wait(lambda: daemon.status()["accounts"]["state"] == "down", "it is said")
+            assert daemon.banned()["postfix-sasl-unknown"] == {f"{A}/32"}
         finally:
             mariadb.start()
 

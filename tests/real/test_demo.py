@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -15,12 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_S
 from tests.real.lab import missing
 from tests.real.netns import run
 
 pytestmark = pytest.mark.real
-
-_PATIENCE = 120.0  # seconds
 
 
 class Terminal:
@@ -39,7 +39,7 @@ class Terminal:
 
     def read_until(self, words: str) -> None:
         """Reads what is shown until the words appear; "" reads to the end."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HANG_S
         while not words or words not in self.text:
             ready, _, _ = select.select([self._screen], [], [], deadline - time.monotonic())
             assert ready, f"{words!r} did not appear:\n{self.text}"
@@ -54,10 +54,16 @@ class Terminal:
         os.write(self._screen, b"\x03")
 
     def close(self) -> None:
+        """Ends the show if it has not ended; one that hangs takes all of its session along."""
         os.close(self._screen)
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(_PATIENCE)
+        try:
+            self.process.wait(HANG_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def test_show(terminal: Terminal, tmp_path: Path) -> None:
     assert "all 25 expected addresses are banned, and nobody else" in terminal.text
     terminal.press_ctrl_c()
     terminal.read_until("")
-    assert terminal.process.wait(_PATIENCE) == 0
+    assert terminal.process.wait(HANG_S) == 0
     assert "bans stay in force" in terminal.text
     assert "Firewall is down" not in terminal.text, "Ctrl-C reached firewalld"
     assert "Traceback" not in terminal.text
@@ -107,6 +113,6 @@ def test_impatience(terminal: Terminal, tmp_path: Path) -> None:
     terminal.read_until("stopping")
     terminal.press_ctrl_c()
     terminal.read_until("")
-    terminal.process.wait(_PATIENCE)
+    terminal.process.wait(HANG_S)
     assert "Traceback" not in terminal.text
     assert left(terminal, tmp_path) == []

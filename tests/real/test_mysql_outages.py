@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
 from mailbanned.accounts import AccountsDown, mysql
+from tests.patience import HANG_S
+from tests.real.enforcing import settles
 from tests.real.mail_database import EQUAL, MailDatabase, becomes, cached, tcp_server
 
 pytestmark = pytest.mark.real
 
-SLOW = EQUAL.replace("LIMIT", "AND IF(%(user)s = 'slow@example.org', SLEEP(2), 0) = 0 LIMIT")
+SLOW = EQUAL.replace("LIMIT", "AND IF(%(user)s = 'slow@example.org', SLEEP(3600), 0) = 0 LIMIT")
 
 _SLEEPING = """
     SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'mailbanned' AND INFO LIKE '%SLEEP%'
 """
+
+
+def kill_sleeping(mail: MailDatabase) -> None:
+    """Ends slow queries, which would hold up whoever changes the database next."""
+    for query in mail.server.execute(_SLEEPING):
+        mail.server.execute(f"KILL {query}")
 
 
 class Relay:
@@ -46,14 +53,12 @@ class Relay:
 
 
 async def test_outage(mail: MailDatabase) -> None:
-    """A stopped server is "cannot tell" within the time limit; it answers again once it is back."""
-    accounts = cached(mail.lookup(), timeout=0.5)
+    """A stopped server is "cannot tell"; it answers again once it is back."""
+    accounts = cached(mail.lookup())
     assert await accounts.exists("alice") is True
     mail.server.stop()
     try:
-        began = time.monotonic()
         assert await accounts.exists("retired") is None
-        assert time.monotonic() - began < 1
         assert accounts.state().state == "down"
     finally:
         mail.server.start()
@@ -83,7 +88,7 @@ async def test_silent_connections(mail: MailDatabase, monkeypatch: pytest.Monkey
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await lookup.exists("alice")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             assert await lookup.exists("alice") is True
         await lookup.close()
 
@@ -91,29 +96,27 @@ async def test_silent_connections(mail: MailDatabase, monkeypatch: pytest.Monkey
 async def test_slow_query(mail: MailDatabase) -> None:
     """A query that takes too long is "cannot tell", and spoils no later answer."""
     accounts = cached(mail.lookup(SLOW), timeout=0.3)
-    assert await accounts.exists("alice@example.org") is True
-    began = time.monotonic()
-    assert await accounts.exists("slow@example.org") is None
-    assert time.monotonic() - began < 1
-    await becomes(accounts, "mallory", False)
-    assert await accounts.exists("retired@example.org") is True
-    assert await accounts.exists("mallory2") is False
+    await becomes(accounts, "alice@example.org", True)
+    try:
+        assert await accounts.exists("slow@example.org") is None
+        await becomes(accounts, "mallory", False)
+        await becomes(accounts, "retired@example.org", True)
+        await becomes(accounts, "mallory2", False)
+    finally:
+        kill_sleeping(mail)
 
 
 async def test_a_slow_query_holds_nobody_up(mail: MailDatabase) -> None:
     """Others wait for its connection only for a moment, and then make their own."""
-    lookup = mail.lookup(SLOW.replace("SLEEP(2)", "SLEEP(60)"))
+    lookup = mail.lookup(SLOW)
     slow = asyncio.create_task(lookup.exists("slow@example.org"))
-    running: list[str] = []
-    while not running:
-        await asyncio.sleep(0.01)
-        running = mail.server.execute(_SLEEPING)
     try:
+        await settles(lambda: mail.server.execute(_SLEEPING), "the slow query runs")
         assert await lookup.exists("mallory") is False
         assert await lookup.exists("retired@example.org") is True
         assert not slow.done()
     finally:
-        mail.server.execute(f"KILL {running[0]}")
+        kill_sleeping(mail)
     with pytest.raises(AccountsDown):
         await slow
 
@@ -126,7 +129,7 @@ async def test_new_account(mail: MailDatabase) -> None:
     await becomes(accounts, "carol", True)
 
 
-@pytest.mark.parametrize(("patience", "most"), [(0, 4), (10, 1)])
+@pytest.mark.parametrize(("patience", "most"), [(0, 4), (HANG_S, 1)])
 async def test_load(
     mail: MailDatabase, monkeypatch: pytest.MonkeyPatch, patience: float, most: int
 ) -> None:

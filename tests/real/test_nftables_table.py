@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from mailbanned.firewall import FirewallDown, Listed, Nftables
 from mailbanned.model import Subject
-from tests.real.enforcing import settles
 from tests.real.lab import ATTACKERS4, Lab
-from tests.real.tables import backend, connected, held, holds, nft, remove_table
+from tests.real.tables import backend, connected, ends, held, holds, nft, remove_table
 
 pytestmark = pytest.mark.real
 
@@ -33,16 +33,18 @@ async def test_the_kernel_ends_what_nobody_lifts(lab: Lab) -> None:
     firewall = backend(lab, slack=1.0)
     await firewall.connect()
     try:
-        now = time.time()
-        await firewall.add(HOST, now + 0.5)
-        await firewall.add(NETWORK, now + 60)
+        over = time.time() + 0.5
+        await firewall.add(NETWORK, over + 86400)
         await firewall.add(PREFIX)
+        await firewall.add(HOST, over)
         await firewall.close()
-        assert held(lab) == {HOST, NETWORK, PREFIX}
-        await holds(lab, NETWORK, PREFIX, seconds=5)
-        assert time.time() > now + 1.4
-        with lab.listen(PORT), pytest.raises(TimeoutError):
-            lab.connect(ATTACKERS4[0], PORT, 0.2)
+        there, looked = held(lab), time.time()
+        assert there | {HOST} == {HOST, NETWORK, PREFIX}
+        assert HOST in there or looked > over + 1.0
+        await holds(lab, NETWORK, PREFIX)
+        assert time.time() > over + 0.99  # the kernel counts in ticks of some milliseconds
+        with lab.listen(PORT):
+            assert lab.drops(ATTACKERS4[0], PORT)
         assert (await firewall.listed()).whole == {NETWORK, PREFIX}
     finally:
         remove_table(lab)
@@ -60,8 +62,10 @@ async def test_a_ban_that_the_kernel_will_soon_forget_is_prolonged(
     await firewall.add(HOST, now + 3600)
     await firewall.add(PREFIX, None)
     assert await firewall.listed() == Listed(subjects, ending={NETWORK})
-    assert "expires" not in nft(lab, "list", "set", "inet", "mailbanned", "ipv6_64")
-    assert "timeout 1h5m" in nft(lab, "list", "set", "inet", "mailbanned", "ipv4_32")
+    assert ends(lab)[PREFIX] is None
+    end = ends(lab)[HOST]
+    assert end is not None
+    assert now + 3900 <= end <= time.time() + 3902  # it rounds up, and so do we
 
 
 async def test_very_long_bans(lab: Lab, firewall: Nftables) -> None:
@@ -100,10 +104,17 @@ async def test_rights_that_are_missing_are_said(lab: Lab) -> None:
     assert "mailbanned" not in lab.nft()
 
 
-async def test_changes_of_one_moment_are_one_transaction(lab: Lab, firewall: Nftables) -> None:
+async def test_changes_of_one_moment_are_one_transaction(lab: Lab, tmp_path: Path) -> None:
     """A thousand bans that come together are all there after a few runs of the program."""
+    runs = tmp_path / "runs"
+    note = ("sh", "-c", f'echo >>{runs}; exec "$@"', "sh")
+    firewall = backend(lab, before=note)
     many = [Subject(f"203.0.{n // 250}.{n % 250 + 1}/32") for n in range(1000)]
-    began = time.monotonic()
-    await asyncio.gather(*(firewall.add(subject) for subject in many))
-    assert time.monotonic() - began < 2.0  # one by one it would be five seconds and more
-    await settles(lambda: held(lab) == set(many), "all are there")
+    try:
+        await firewall.connect()
+        await asyncio.gather(*(firewall.add(subject) for subject in many))
+        assert held(lab) == set(many)
+    finally:
+        await firewall.close()
+        remove_table(lab)
+    assert len(runs.read_text()) < 10

@@ -24,7 +24,7 @@ class Line:
 
     def __init__(self, lab: Lab, listener: socket.socket, source: str) -> None:
         self.attacker = lab.connect(source, listener.getsockname()[1])
-        self.host, _ = listener.accept()
+        self.host = lab.accept(listener)
 
     def is_open(self) -> bool:
         """Whether the attacker's bytes still arrive."""
@@ -58,13 +58,11 @@ def lines(lab: Lab) -> Iterator[dict[str, Line]]:
     with ExitStack() as undo:
         dual = undo.enter_context(lab.listen(PORT, socket.AF_INET6))
         plain = undo.enter_context(lab.listen(PORT + 1))
-        lines = {
-            source: Line(lab, plain if "." in source else dual, source)
-            for source in (*ATTACKERS4[:3], *ATTACKERS6[:2], *NEIGHBOURS6[:2])
-        }
-        lines["mapped"] = Line(lab, dual, ATTACKERS4[0])
-        for line in lines.values():
-            undo.callback(line.close)
+        sources = {one: one for one in (*ATTACKERS4[:3], *ATTACKERS6[:2], *NEIGHBOURS6[:2])}
+        lines: dict[str, Line] = {}
+        for name, source in (sources | {"mapped": ATTACKERS4[0]}).items():
+            lines[name] = Line(lab, plain if "." in name else dual, source)
+            undo.callback(lines[name].close)
         yield lines
 
 
