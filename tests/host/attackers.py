@@ -19,11 +19,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from tests.host.boot import HOST4, HOST6, Host
+from tests.host.boot import HOST4, HOST6, WITNESS, Host
 from tests.host.mailhost import IMAP, SUBMISSION
+from tests.patience import HANG_S
+from tests.real.netns import unanswered
 
 T = TypeVar("T")
-_PATIENCE = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +52,32 @@ class Internet:
     def __exit__(self, *_: object) -> None:
         self._undo.close()
 
-    def dial(self, source: str, port: int, seconds: float = _PATIENCE) -> socket.socket:
+    def dial(self, source: str, port: int, seconds: float = HANG_S) -> socket.socket:
         """A connection to the host. Raises TimeoutError if nobody answers."""
-        ipv6 = ":" in source
-        made = self._host.internet.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
-        self._undo.callback(made.close)
-        made.bind((source, 0))
+        made = self._from(source)
         made.settimeout(seconds)
-        made.connect((HOST6 if ipv6 else HOST4, port))
+        made.connect(_door(source, port))
         return made
 
-    def smtp(self, source: str, port: int = SUBMISSION, seconds: float = _PATIENCE) -> Smtp:
+    def drops(self, source: str, port: int) -> bool:
+        """Whether the host lets what a client sends to a port vanish."""
+        return unanswered(self._from(source), _door(source, port), lambda: self.dial(WITNESS, port))
+
+    def _from(self, source: str) -> socket.socket:
+        made = self._host.internet.socket(socket.AF_INET6 if ":" in source else socket.AF_INET)
+        self._undo.callback(made.close)
+        made.bind((source, 0))
+        return made
+
+    def smtp(self, source: str, port: int = SUBMISSION) -> Smtp:
         """A session at port 587, or 25, after its greeting."""
-        session = Smtp(self.dial(source, port, seconds))
+        session = Smtp(self.dial(source, port))
         self._undo.callback(session.close)
         return session
 
-    def imap(self, source: str, seconds: float = _PATIENCE) -> Imap:
+    def imap(self, source: str) -> Imap:
         """A session at port 143, after its greeting."""
-        session = Imap(self.dial(source, IMAP, seconds))
+        session = Imap(self.dial(source, IMAP))
         self._undo.callback(session.close)
         return session
 
@@ -82,7 +90,7 @@ class Internet:
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
             "GlobalKnownHostsFile": "/dev/null",
-            "ConnectTimeout": "5",
+            "ConnectTimeout": f"{HANG_S:.0f}",
         }
         settings = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         client = self._host.internet.popen(
@@ -92,7 +100,11 @@ class Internet:
             env={**os.environ, "SSH_ASKPASS": "/bin/echo", "SSH_ASKPASS_REQUIRE": "force"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = client.communicate(timeout=60)
+        with client:
+            try:
+                said, _ = client.communicate(timeout=HANG_S)
+            finally:
+                client.kill()
         return str(said)
 
 
@@ -150,6 +162,11 @@ class Imap(imaplib.IMAP4):
         """Ends the connection. (Of the base class it closes a mailbox.)"""
         with suppress(OSError):
             self.shutdown()
+
+
+def _door(source: str, port: int) -> tuple[str, int]:
+    """Where a client with an address of a family finds a port of the host."""
+    return HOST6 if ":" in source else HOST4, port
 
 
 def at_once(attack: Callable[[str], T], sources: Iterable[str]) -> dict[str, T]:

@@ -32,11 +32,18 @@ def booted() -> Iterator[MailHost]:
 
 
 @pytest.fixture
-def host(booted: MailHost) -> MailHost:
-    """The mail host, wholly at work again, whatever the test before has done."""
-    booted.wait_ready()
-    booted.wait(lambda: not booted.status()["breaker"]["open"], "no outage goes on")
-    return booted
+def host(booted: MailHost, request: pytest.FixtureRequest) -> Iterator[MailHost]:
+    """The mail host, wholly at work again; after a test that failed it is another one."""
+    failures = request.session.testsfailed
+    good = False
+    try:
+        booted.wait_ready()
+        booted.wait(lambda: not booted.status()["breaker"]["open"], "no outage goes on")
+        yield booted
+        good = request.session.testsfailed == failures
+    finally:
+        if not good:
+            booted.renew()
 
 
 @pytest.fixture

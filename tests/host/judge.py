@@ -3,7 +3,8 @@
 A probe knocks at a port of the host, from each of its addresses every few milliseconds. How long
 after the deciding answer the first knock stayed unanswered is a reaction time; it is too long by
 the pause between two knocks of an address at most. It includes what the servers and their logs
-need.
+need. Silence alone proves nothing: a witness, which no test bans, must have had an answer to a
+later knock. How fast the host was is printed at the end, and not judged.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Self
 
-from tests.host.boot import HOST4, HOST6, Host
+from tests.host.boot import HOST4, HOST6, WITNESS, Host
 from tests.host.mailhost import ECHO
+from tests.patience import HANG_S
 
-LIMIT_S = 10.0  # no host may take longer, however slow it is; the summary says what is usual
 _PAUSE_S = 0.002  # between two knocks, or between two looks
 _MANY = 8  # from so many addresses it is half of that
-_SILENT_S = 0.3  # a knock that is not answered by then will not be
+_SILENT_S = 0.3  # a knock that is not answered by then, while the witness is, will not be
+_WITNESS_S = 0.05  # between two knocks of the witness
 _CLONE_NEWNET = 0x40000000
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
@@ -45,6 +48,7 @@ class Probe:
         # Knocking costs the host, too: where there are very many addresses, a round takes longer.
         self._pause = _PAUSE_S if len(self._answered) < _MANY else _PAUSE_S / 2
         self._silent: dict[str, float] = {}
+        self._witnessed = 0.0  # when the newest knock of the witness was sent that was answered
         self._waiting: dict[int, tuple[socket.socket, str, float]] = {}
         self._stopped = threading.Event()
         self._poll = select.epoll()
@@ -71,14 +75,18 @@ class Probe:
     def answers(self, address: str) -> bool:
         """Whether a knock from that address, sent after this call, is answered."""
         now = time.monotonic()
-        deadline = now + LIMIT_S
+        deadline = now + HANG_S
         while time.monotonic() < deadline:
             if self._answered[address] > now:
                 return True
-            if now < self._silent.get(address, now) < time.monotonic() - _SILENT_S:
+            if self._refused(max(now, self._silent.get(address, inf))):
                 return False
             time.sleep(_PAUSE_S)
         return False
+
+    def _refused(self, sent: float) -> bool:
+        """Whether a knock that has no answer yet gets none: the witness has, who knocked later."""
+        return sent + _SILENT_S < self._witnessed
 
     def last_answer(self, address: str) -> float:
         """When the newest knock from that address was sent that was answered; 0.0 if none was."""
@@ -89,18 +97,19 @@ class Probe:
 
         Raises AssertionError if it goes on answering.
         """
-        deadline = time.monotonic() + LIMIT_S
-        while time.monotonic() < deadline + _SILENT_S:
-            if (since := self._silent.get(address)) and time.monotonic() - since > _SILENT_S:
+        deadline = time.monotonic() + HANG_S
+        while time.monotonic() < deadline:
+            since = self._silent.get(address, inf)
+            if self._refused(since):
                 return since
             time.sleep(_PAUSE_S)
-        raise AssertionError(f"the host still answers {address} after {LIMIT_S:g} s")
+        raise AssertionError(f"the host still answers {address} after {HANG_S:g} s")
 
     def _run(self) -> None:
         """Knocks from one address after the other, until it is told to stop."""
         _enter(self._host.internet.name)
         self._poll.register(self._listener, select.EPOLLIN)
-        due = time.monotonic()
+        due = witness = time.monotonic()
         while not self._stopped.is_set():
             for address in self._answered:
                 self._knock(address)
@@ -109,6 +118,9 @@ class Probe:
                     for number, _ in self._poll.poll(left):
                         self._hear(number)
                 due = max(due, time.monotonic() - self._pause)
+            if time.monotonic() > witness:
+                self._knock(WITNESS)
+                witness = time.monotonic() + _WITNESS_S
             self._give_up()
 
     def _knock(self, address: str) -> None:
@@ -122,7 +134,7 @@ class Probe:
             knock.close()
             return
         self._waiting[knock.fileno()] = knock, address, sent
-        if sent > self._answered[address]:
+        if address != WITNESS and sent > self._answered[address]:
             self._silent.setdefault(address, sent)
         self._poll.register(knock, select.EPOLLOUT)
 
@@ -133,7 +145,11 @@ class Probe:
             return
         knock, address, sent = self._waiting.pop(number)
         self._poll.unregister(number)  # closing is not enough while a child of ours has it, too
-        if knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+        if knock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0:
+            pass
+        elif address == WITNESS:
+            self._witnessed = max(sent, self._witnessed)
+        else:
             self._answered[address] = max(sent, self._answered[address])
             if sent >= self._silent.get(address, sent):
                 self._silent.pop(address, None)
@@ -153,9 +169,7 @@ class Probe:
 def judge(scenario: str, decided: Mapping[str, float], probe: Probe) -> None:
     """Every address must be shut out after the moment that decided; notes how fast it was."""
     for address, at in decided.items():
-        took = probe.closed(address) - at
-        _reactions[scenario].append(took)
-        assert took < LIMIT_S, f"{scenario}: {address} was answered for {took:.1f} s"
+        _reactions[scenario].append(probe.closed(address) - at)
 
 
 def summary() -> list[str]:

@@ -48,10 +48,10 @@ class MailHost(Host):
         found = re.findall(r"ip6? saddr (\S+) (?:counter .*)?drop", rules)
         return {str(ip_network(network)) for network in found}
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    def wait(self, condition: Callable[[], object], what: str) -> None:
         """Waits until the condition is true; if it never is, fails with what mailbanned logged."""
         try:
-            wait_until(condition, what, seconds)
+            wait_until(condition, what)
         except TimeoutError as error:
             raise AssertionError(f"{error}\n{self.log()[-6000:]}") from None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.boot import remove_leftovers
+from tests.patience import HANG_S
 from tests.real.netns import wait_until
 
 pytestmark = pytest.mark.real
@@ -38,7 +39,7 @@ def test_interrupted(number: signal.Signals) -> None:
         init = Path(tests.stdout.readline().strip()).parent
         assert (init / "comm").read_text() == "systemd\n"
         tests.send_signal(number)
-        tests.wait(20)
+        tests.wait(HANG_S)
     wait_until(lambda: not init.exists(), "its init is gone")
     remove_leftovers()
     assert names_of(tests.pid) == []

@@ -25,6 +25,7 @@ def test_reboot(host: MailHost, internet: Internet, strangers: Strangers) -> Non
             session.address_to(f"{name}@example.org")
         probe.closed(banned)
     answered: set[tuple[str, int]] = set()
+    expected = {(free, port) for port in (SMTP, SUBMISSION, IMAP)}
     over = threading.Event()
 
     def knock(source: str, port: int) -> None:
@@ -41,7 +42,8 @@ def test_reboot(host: MailHost, internet: Internet, strangers: Strangers) -> Non
                 pool.submit(knock, source, port)
         try:
             host.wait_ready()
+            host.wait_denied(f"{banned}/32")
+            host.wait(lambda: expected <= answered, "all servers answer")
         finally:
             over.set()
-    host.wait_denied(f"{banned}/32")
-    assert answered == {(free, port) for port in (SMTP, SUBMISSION, IMAP)}
+    assert answered == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,13 +99,15 @@ def impatient(host: MailHost) -> Iterator[None]:
     folder.mkdir(parents=True)
     drop_in = folder / "impatient.conf"
     drop_in.write_text("[Service]\nWatchdogSec=2\n")
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", UNIT)
-    yield
-    drop_in.unlink()
-    folder.rmdir()
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", UNIT)
+    try:
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", UNIT)
+        yield
+    finally:
+        drop_in.unlink()
+        folder.rmdir()
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "restart", UNIT)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -115,8 +116,7 @@ def test_hang(host: MailHost, internet: Internet, strangers: Strangers) -> None:
     (one,) = strangers(1)
     pid = host.show(UNIT, "MainPID")
     host.run("kill", "-STOP", pid)
-    hung = time.monotonic()
     strike(internet, one)
-    host.wait(lambda: host.show(UNIT, "MainPID") not in (pid, "0"), "it is replaced", 60)
-    assert time.monotonic() - hung < 30
+    host.wait(lambda: host.show(UNIT, "MainPID") not in (pid, "0"), "it is replaced")
+    assert "Watchdog timeout (limit 2s)" in host.log()
     host.wait_denied(f"{one}/32")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from tests.real.lab import ZONE
 from tests.real.tables import TABLE
 from tests.soak.scene import Scene
-from tests.soak.traffic import Key, Traffic
+from tests.soak.traffic import Traffic
 
 Fault = Callable[[Scene, Traffic, random.Random], None]
 
@@ -122,27 +122,23 @@ def copytruncate_logs(scene: Scene, _: Traffic, __: random.Random) -> None:
 
 def kill_daemon(scene: Scene, traffic: Traffic, chance: random.Random) -> None:
     """kill -9, and another daemon some time later."""
-    saved = scene.daemon.saved_bans()
-    _gap(scene, traffic, chance, saved, signal.SIGKILL)
+    _gap(scene, traffic, chance, signal.SIGKILL)
 
 
 def restart_daemon(scene: Scene, traffic: Traffic, chance: random.Random) -> None:
     """As `systemctl restart` does."""
-    saved = scene.daemon.saved_bans()
-    _gap(scene, traffic, chance, saved, signal.SIGTERM)
+    _gap(scene, traffic, chance, signal.SIGTERM)
 
 
-def _gap(
-    scene: Scene, traffic: Traffic, chance: random.Random, saved: set[Key], number: int
-) -> None:
+def _gap(scene: Scene, traffic: Traffic, chance: random.Random, number: int) -> None:
     """No daemon for a moment."""
-    since = time.time()
+    saved, ended = scene.daemon.saved_bans(), scene.daemon.ended("brief")
     status = scene.daemon.stop(number)
     assert status == (-number if number == signal.SIGKILL else 0), f"it ended with {status}"
     time.sleep(chance.uniform(0.0, 1.0))
     scene.daemon.start()
     scene.daemon.following()
-    traffic.doubt(since, saved)
+    traffic.doubt(saved, ended)
 
 
 def good_configuration(scene: Scene, _: Traffic, __: random.Random) -> None:

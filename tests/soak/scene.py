@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mailbanned.control import Unreachable, ask
+from tests.patience import HANG_S
 from tests.real.lab import Lab
 from tests.real.tables import held, remove_table
 from tests.running import Running, write_config
@@ -74,6 +75,11 @@ class Daemon(Running):
     def saved_bans(self) -> set[Key]:
         return {(jail, who) for jail, who in self.saved("SELECT jail, subject FROM bans")}
 
+    def ended(self, jail: str) -> dict[str, float]:
+        """Whose ban by a jail has ended, as the state file says, and when the last one began."""
+        query = "SELECT subject, max(since) FROM history WHERE jail = ? AND ended NOT NULL"
+        return dict(self.saved(f"{query} GROUP BY subject", jail))
+
     def counts(self, jail: str) -> Counter[str]:
         """How often each subject has failed, as it stands in the state file."""
         rows = self.saved("SELECT subject, times FROM windows WHERE jail = ?", jail)
@@ -126,7 +132,7 @@ class Scene:
     def write_config(self, more: str = "") -> None:
         """The configuration as the scene wants it now."""
         backend = f'{self.backend}"\nverdict = "{self.verdict}'
-        accounts = f'backend = "sqlite"\ndatabase = "{self.accounts}"\ntimeout = "5s"'
+        accounts = f'backend = "sqlite"\ndatabase = "{self.accounts}"\ntimeout = "60s"'
         write_config(self.folder, backend=backend, accounts=accounts, more=JAILS + more)
 
     def await_firewall(self) -> None:
@@ -148,7 +154,7 @@ class Scene:
         assert not elsewhere, f"left behind in the other firewall: {sorted(elsewhere)[:5]}"
         return here
 
-    def soon(self, look: Callable[[], str], seconds: float = 60.0) -> None:
+    def soon(self, look: Callable[[], str]) -> None:
         """Waits until nothing is found wrong; fails with what is."""
         found = [""]
 
@@ -160,6 +166,6 @@ class Scene:
             return not found[0]
 
         try:
-            self.daemon.wait(is_right, "", seconds)
+            self.daemon.wait(is_right, "")
         except AssertionError:
-            raise AssertionError(f"after {seconds:g} s still: {found[0]}") from None
+            raise AssertionError(f"after {HANG_S:g} s still: {found[0]}") from None

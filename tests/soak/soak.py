@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+from tests.patience import HANG_S
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.scene import Scene
 from tests.soak.traffic import BANNED, BRIEF_S, NETWORKS, Expected, Key, Numbers, Traffic
@@ -19,7 +20,6 @@ from tests.soak.traffic import BANNED, BRIEF_S, NETWORKS, Expected, Key, Numbers
 #: A daemon may grow by so much from the end of its first whole round on.
 GROWTH = 12 * 1024 * 1024
 _VETERANS = 50
-_LATE_S = 5.0  # so late a brief ban may end on a busy machine
 
 
 class Soak:
@@ -113,7 +113,7 @@ class Soak:
                 assert abs(length - BRIEF_S) < 0.001, f"{who} was banned for {length} s"
             if ("brief", who) in expected.brief:
                 assert late is not None, f"the end of {who} was not noticed"
-                assert -0.001 <= late < _LATE_S, f"{who} was let in {late} s late"
+                assert -0.001 <= late < HANG_S, f"{who} was let in {late} s late"
         self._history = max((row[0] for row in rows), default=self._history)
         self.banned += len(rows)
 

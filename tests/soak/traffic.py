@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -135,14 +136,16 @@ class Traffic(threading.Thread):
         with self._lock:
             self.accounts = state
 
-    def doubt(self, since: float, saved: set[Key]) -> None:
-        """No daemon ran from `since` until now, and had saved these bans before."""
+    def doubt(self, saved: set[Key], ended: Mapping[str, float]) -> None:
+        """No daemon ran for a while until now. It had saved these bans before, and of brief ones
+        these ends, with when they had begun.
+        """
         with self._lock:
             guesses = {key for key in self.expected.banned if key[0] == "strict"}
             brief = {
                 key
                 for key in self.expected.brief
-                if self.expected.came[key[1]] > since - BRIEF_S - 2.0
+                if ended.get(key[1], 0.0) < self.expected.came[key[1]]
             }
             lost = (guesses - saved) | brief
             self.expected.unsure |= lost
