@@ -36,6 +36,15 @@ DELETE FROM windows WHERE jail = ?1 AND times = '[]' AND subject IN (
     WHERE json_array_length(value, '$[1]') = 0)
 """
 NO_TIMES = "[]]"
+#: Saves the marks of a source (?1) from a document (?2), which are all that it has. Of hundreds
+#: most stay the same from one second to the next; those are not written again.
+PUT_MARKS = """
+INSERT INTO marks SELECT ?1, key, value FROM json_each(?2) WHERE true
+ON CONFLICT (source, name) DO UPDATE SET mark = excluded.mark WHERE marks.mark <> excluded.mark
+"""
+DELETE_MARKS = """
+DELETE FROM marks WHERE source = ?1 AND name NOT IN (SELECT key FROM json_each(?2))
+"""
 _HISTORY_AGE = 366 * 86400.0
 _HISTORY_ROWS = 100_000
 

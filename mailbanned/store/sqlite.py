@@ -26,8 +26,10 @@ from mailbanned.model import Ban, Subject, Unban
 from mailbanned.store.base import Changes, Past, State, StoreError, Windows
 from mailbanned.store.packed import Packed
 from mailbanned.store.schema import (
+    DELETE_MARKS,
     DELETE_WINDOWS,
     NO_TIMES,
+    PUT_MARKS,
     PUT_WINDOWS,
     TABLES,
     VERSION,
@@ -195,15 +197,9 @@ class SQLiteStore:
             await self._db.execute(PUT_WINDOWS, (jail, document))
             if NO_TIMES in document:
                 await self._db.execute(DELETE_WINDOWS, (jail, document))
-        await self._many("DELETE FROM marks WHERE source = ?", [(s,) for s in changes.marks])
-        await self._many(
-            "INSERT INTO marks VALUES (?, ?, ?)",
-            [
-                (source, name, mark)
-                for source, marks in changes.marks.items()
-                for name, mark in marks.items()
-            ],
-        )
+        documents = [(source, json.dumps(dict(marks))) for source, marks in changes.marks.items()]
+        await self._many(DELETE_MARKS, documents)
+        await self._many(PUT_MARKS, documents)
 
     async def _enter(self, bans: Sequence[Ban]) -> None:
         await self._many(

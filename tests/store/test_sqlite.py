@@ -103,6 +103,17 @@ async def test_marks_replace_those_of_their_source(tmp_path: Path) -> None:
     assert (await state_at(tmp_path / "state.db")).marks == {"sshd": {"cursor": "c"}}
 
 
+async def test_marks_that_stay_the_same_are_not_written_again(tmp_path: Path) -> None:
+    """Of many marks only those that changed cost a write to the disk, every second of the day."""
+    log = tmp_path / "state.db-wal"
+    marks = {f"8:{number}": "a" * 500 for number in range(200)}
+    async with opened(tmp_path / "state.db") as store:
+        await store.save(Changes(marks={"postfix": marks}))
+        all_of_them = log.stat().st_size
+        await store.save(Changes(marks={"postfix": {**marks, "8:7": "b"}}))
+        assert log.stat().st_size - all_of_them < all_of_them / 2
+
+
 async def test_windows_are_replaced_and_deleted(tmp_path: Path) -> None:
     """A window's new times replace the old ones, no times delete it, others stay."""
     one, two, three = (("sshd", subject(number)) for number in (1, 2, 3))

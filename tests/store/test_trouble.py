@@ -148,7 +148,7 @@ async def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     async with opened(path) as store:
         await store.save(Changes((ban(1),), marks={"log": {"8:1": "a"}}))
-        bad = Changes((ban(2),), {("sshd", subject(2)): (NOW,)}, {"log": {"8:1": object()}})  # type: ignore[dict-item]
+        bad = Changes((ban(2),), {("sshd", subject(2)): (NOW,)}, {"log": {"8:1": None}})  # type: ignore[dict-item]
         with pytest.raises(StoreError, match="cannot be written"):
             await store.save(bad)
         await store.save(Changes((ban(3),)))
