@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 
 from mailbanned.cli import main
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 MAILBANNED = str(Path(sys.executable).with_name("mailbanned"))
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from mailbanned.config import SHIPPED
 from tests.command import MAILBANNED, Completed, cli
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 CONFIG = """
 [firewall]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.demo.verdict import banned, differences, in_force
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 ONE, TWO = "203.0.113.1/32", "203.0.113.2/32"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 TOP = Path(__file__).resolve().parent.parent
 SCRIPTS = [TOP / "dev", TOP / ".ci" / "run"]

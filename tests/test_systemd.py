@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 FOLDER = Path(__file__).resolve().parent.parent / "systemd"
 UNIT = FOLDER / "mailbanned.service"

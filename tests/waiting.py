@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 #: Seconds after which a wait is given up. Only what hangs takes that long, on the slowest machine.
-LIMIT = 120.0
+HANG_S = 120.0
 #: More turns of the loop than anything sensible needs without waiting for a timer.
 _SPINNING = 100_000
 
 
-async def until(condition: Callable[[], object], what: str = "", limit: float = LIMIT) -> None:
+async def until(condition: Callable[[], object], what: str = "", limit: float = HANG_S) -> None:
     """Waits until the condition is true. Raises AssertionError, saying what was waited for."""
     end = asyncio.get_running_loop().time() + limit
     while not condition():
@@ -24,7 +24,7 @@ async def until(condition: Callable[[], object], what: str = "", limit: float = 
 
 def started_in_time(started: Callable[[], object]) -> Iterator[float]:
     """Longer and longer timeouts for a program, until one has left it the time to start."""
-    for timeout in (0.2, 2.0, 20.0, LIMIT):
+    for timeout in (0.2, 2.0, 20.0, HANG_S):
         yield timeout
         if started():
             return

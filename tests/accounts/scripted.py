@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mailbanned.accounts import AccountsDown
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 
 class ManualClock:
@@ -60,7 +60,7 @@ class ScriptedLookup:
 
     async def next_held(self, count: int) -> list[asyncio.Future[None]]:
         """Waits until `count` more queries are held."""
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG_S):
             return [await self.held.get() for _ in range(count)]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mailbanned.accounts import Accounts, AccountsState, CachedAccounts, NoAccounts
 from tests.accounts.scripted import ManualClock, ScriptedLookup, release
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 LOST = [
     "",
@@ -37,7 +37,7 @@ def lookup() -> ScriptedLookup:
 
 @pytest.fixture
 def accounts(lookup: ScriptedLookup, clock: ManualClock) -> CachedAccounts:
-    return CachedAccounts(lookup, clock, timeout=LIMIT)
+    return CachedAccounts(lookup, clock, timeout=HANG_S)
 
 
 async def test_answers_and_state(accounts: CachedAccounts) -> None:
@@ -85,7 +85,7 @@ async def test_remembered(
 
 async def test_size(lookup: ScriptedLookup, clock: ManualClock) -> None:
     """Only so many names are remembered, and the one unused for longest is forgotten first."""
-    accounts = CachedAccounts(lookup, clock, timeout=LIMIT, size=2)
+    accounts = CachedAccounts(lookup, clock, timeout=HANG_S, size=2)
     for name in ("a", "b", "a", "c", "a"):
         await accounts.exists(name)
     assert lookup.asked == ["a", "b", "c"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailbanned.accounts import AccountsDown, CachedAccounts, Lookup, SQLiteLookup
 from mailbanned.clock import SystemClock
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 QUERY = "SELECT 1 FROM mailbox WHERE username = :user OR username LIKE :user || '@%' LIMIT 1"
 LONG = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 10000000000)
@@ -61,7 +61,7 @@ async def test_any_text(path: Path, name: str) -> None:
     lookup = SQLiteLookup(path, QUERY)
     with suppress(AccountsDown):
         await lookup.exists(name)
-    accounts = CachedAccounts(lookup, SystemClock(), timeout=LIMIT)
+    accounts = CachedAccounts(lookup, SystemClock(), timeout=HANG_S)
     await accounts.exists(name)
     assert accounts.state().failures == 0
 
@@ -123,6 +123,6 @@ async def test_locked(path: Path) -> None:
 async def test_long_query(path: Path) -> None:
     """A query of hours is "cannot tell" after the timeout, and its thread does not go on."""
     accounts = CachedAccounts(SQLiteLookup(path, LONG), SystemClock(), timeout=0.1)
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG_S):
         assert await accounts.exists("alice") is None
         await asyncio.get_running_loop().shutdown_default_executor()

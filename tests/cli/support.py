@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import MAILBANNED, Completed, cli
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 A, B, C, D = "203.0.113.5", "203.0.113.6", "203.0.113.7", "203.0.113.8"
 

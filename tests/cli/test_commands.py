@@ -12,8 +12,8 @@ import pytest
 
 import mailbanned
 from tests.command import MAILBANNED, cli, program
-from tests.patience import HANG_S
 from tests.running import Running, ssh, write_config
+from tests.waiting import HANG_S
 
 A = "203.0.113.5"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.support import A, Hall, at, refused
 from tests.command import MAILBANNED, program
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 QUIET = at("06:00:00", "door[1]: somebody passes by")
 

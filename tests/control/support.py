@@ -11,7 +11,7 @@ from typing import Any
 
 from mailbanned.control import Refused, ask
 from mailbanned.control.server import Command, ControlServer
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 
 class Desk:
@@ -70,7 +70,7 @@ async def listening(path: Path, group: str = "") -> AsyncIterator[Desk]:
 
 async def asked(path: Path, command: str, arguments: dict[str, Any] | None = None) -> Any:
     """What the real client gets for an answer; it blocks, so it has a thread of its own."""
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG_S):
         return await asyncio.to_thread(ask, path, command, arguments)
 
 
@@ -79,7 +79,7 @@ async def answered(path: Path, said: bytes, end: bool = True) -> bytes:
     reader, writer = await asyncio.open_unix_connection(str(path), limit=1 << 27)
     with suppress(ConnectionError):
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(HANG_S):
                 writer.write(said)
                 if end:
                     writer.write_eof()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailbanned.control import ControlError, Refused, Unreachable, protocol, server
 from tests.control.support import answered, asked, is_error, listening
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 
 async def test_it_answers(socket_path: Path) -> None:
@@ -106,7 +106,7 @@ async def test_only_the_first_line_is_a_request(socket_path: Path) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives up no client before the test has failed."""
-    monkeypatch.setattr(server, "_PATIENCE", 10 * LIMIT)
+    monkeypatch.setattr(server, "_PATIENCE", 10 * HANG_S)
 
 
 @pytest.mark.usefixtures("patient")
@@ -118,7 +118,7 @@ async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
         for said in (b"", b'{"version"'):
             slow.append(await asyncio.open_unix_connection(str(socket_path)))
             slow[-1][1].write(said)
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG_S):
             assert await asked(socket_path, "echo") == {}
         assert not waiting.done()
         desk.gate.set()
@@ -138,7 +138,7 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
         for _, writer in crowd:
             writer.close()
             await writer.wait_closed()
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(HANG_S):
             request = protocol.request("echo", {})
             while not await answered(socket_path, request):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.01)
@@ -147,7 +147,7 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
 @pytest.mark.usefixtures("patient")
 async def test_the_end_waits_for_no_client(socket_path: Path) -> None:
     """A daemon that stops does not wait for a client that says nothing."""
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG_S):
         async with listening(socket_path):
             _, writer = await asyncio.open_unix_connection(str(socket_path))
             assert await asked(socket_path, "echo") == {}

@@ -15,8 +15,8 @@ from io import FileIO
 from itertools import islice
 from pathlib import Path
 
-from tests.patience import HANG_S
 from tests.running import rcpt
+from tests.waiting import HANG_S
 
 #: So often an address fails: one more line and it would be banned; or it is, by its last line.
 SPARED, BANNED = 3, 4

@@ -9,7 +9,7 @@ from mailbanned.daemon.asker import Asker
 from mailbanned.jails import Question
 from mailbanned.model import Failure
 from tests.accounts.scripted import ManualClock, ScriptedLookup
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 
 def question(user: str) -> Question:
@@ -34,3 +34,4 @@ async def test_what_a_reload_interrupts_is_asked_again() -> None:
         assert {await answers.get(), await answers.get()} == {("mallory", False), ("info", True)}
     assert before.closed
     running.cancel()
+    await asyncio.wait([running])

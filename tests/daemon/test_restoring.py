@@ -14,8 +14,8 @@ from mailbanned.cli.shared import load
 from mailbanned.daemon.service import Daemon
 from mailbanned.model import Ban, Subject
 from mailbanned.store import Changes, SQLiteStore, State
-from tests.patience import HANG_S
 from tests.running import write_config
+from tests.waiting import HANG_S
 
 WHO = Subject("203.0.113.5/32")
 

@@ -9,7 +9,7 @@ from mailbanned.clock import SystemClock
 from mailbanned.daemon.saver import Saver
 from mailbanned.model import Ban, Subject
 from mailbanned.store import Changes, MemoryStore, StoreError
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 SUBJECT = Subject("203.0.113.5/32")
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.command import program
-from tests.patience import HANG_S
 from tests.running import Running, sasl, ssh, write_config
 from tests.strangers import open_folder, own
+from tests.waiting import HANG_S
 
 A, B = "203.0.113.5", "203.0.113.6"
 

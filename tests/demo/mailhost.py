@@ -22,9 +22,9 @@ from typing import Any, Self
 from mailbanned.config import SHIPPED
 from mailbanned.control import ControlError, ask
 from tests.demo.attacks import ACCOUNTS, DOVECOT, IGNORED, POSTFIX, SECURE, Entry, quiet
-from tests.patience import HANG_S
 from tests.real.lab import Lab
 from tests.real.netns import end
+from tests.waiting import HANG_S
 
 _CONFIG = """\
 [defaults]

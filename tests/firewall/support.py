@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallRefused, Listed
 from mailbanned.model import Subject
-from tests.waiting import LIMIT
+from tests.waiting import HANG_S
 
 #: Seconds between audits, for those that would hide that something was missed.
-NEVER = 10 * LIMIT
+NEVER = 10 * HANG_S
 
 
 def subjects(count: int, net: int = 0) -> list[Subject]:

@@ -13,7 +13,7 @@ import pytest
 
 from mailbanned.firewall.bus import Bus, BusError, ErrorReply, Signal
 from tests.firewall.fakebus import FakeBus, error, listening, silence, values
-from tests.waiting import LIMIT, until
+from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.usefixtures("skipping")
 TIMEOUT = 5.0
@@ -39,7 +39,7 @@ def alarm() -> Iterator[None]:
         raise AssertionError("the loop is blocked")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(int(LIMIT))
+    signal.alarm(int(HANG_S))
     try:
         yield
     finally:

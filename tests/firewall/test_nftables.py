@@ -16,7 +16,7 @@ from mailbanned.firewall import BACKENDS, FirewallDown, FirewallRefused, Listed,
 from mailbanned.model import Subject
 from tests.firewall.fakenft import GONE, NOT_PERMITTED, FakeNft
 from tests.firewall.support import ManualClock, subjects
-from tests.waiting import LIMIT, skipped_time, started_in_time, until
+from tests.waiting import HANG_S, skipped_time, started_in_time, until
 
 HOST = Subject("192.0.2.7/32")
 OTHER = Subject("192.0.2.8/32")
@@ -33,7 +33,7 @@ def nft(tmp_path: Path) -> FakeNft:
 @pytest.fixture
 async def firewall(nft: FakeNft) -> Nftables:
     """A backend that has just connected, at second 1000."""
-    firewall = Nftables(command=(str(nft.path),), timeout=LIMIT, clock=ManualClock())
+    firewall = Nftables(command=(str(nft.path),), timeout=HANG_S, clock=ManualClock())
     await firewall.connect()
     nft.forget()
     return firewall
@@ -138,7 +138,7 @@ async def test_a_table_that_is_gone_is_made_again(nft: FakeNft, firewall: Nftabl
     first, second = nft.scripts()
     assert second.endswith(first)
     assert "add set inet mailbanned ipv4_32" in second
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(HANG_S):
         assert await firewall.lost() == "the table of the bans was gone"
     nft.forget()
     await firewall.add(PREFIX)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from mailbanned.firewall import Sessions
 from mailbanned.model import Subject
 from tests.firewall.support import subjects
-from tests.waiting import LIMIT, started_in_time, until
+from tests.waiting import HANG_S, started_in_time, until
 
 KILL = ["-HtnK", "state", "connected", "exclude", "time-wait"]
 LIST = ["-Htn", "state", "connected", "exclude", "time-wait"]
@@ -76,7 +76,7 @@ def ss(tmp_path: Path) -> FakeSS:
 async def test_cuts_many_subjects_in_one_call(ss: FakeSS) -> None:
     """Hosts and prefixes of both families stand in one filter, as separate arguments."""
     ss.behave(killing=ENDED)
-    sessions = Sessions(str(ss.path), timeout=LIMIT)
+    sessions = Sessions(str(ss.path), timeout=HANG_S)
     await sessions.cut([HOST, Subject("2001:db8:0:1::/64"), Subject("2001:db8::9/128")])
     filter_ = "( dst 203.0.113.7/32 or dst [2001:db8:0:1::/64] or dst [2001:db8::9/128] )"
     assert ss.calls() == [[*KILL, filter_]]
@@ -87,7 +87,7 @@ async def test_a_wave_is_cut_in_few_calls(ss: FakeSS) -> None:
     """The filter stays within what the kernel takes, and no subject is forgotten."""
     ss.behave(killing=ENDED)
     wave = subjects(1001)
-    await Sessions(str(ss.path), timeout=LIMIT).cut(wave)
+    await Sessions(str(ss.path), timeout=HANG_S).cut(wave)
     calls = ss.calls()
     assert len(calls) == 3
     assert [word for call in calls for word in call[-1].split() if "/" in word] == wave
@@ -96,13 +96,13 @@ async def test_a_wave_is_cut_in_few_calls(ss: FakeSS) -> None:
 @pytest.mark.parametrize("subjects", [[], ["127.0.0.1/32", "::/0", "0.0.0.0/0", "junk", ""]])
 async def test_nobody_is_cut_without_a_proper_subject(ss: FakeSS, subjects: list[Subject]) -> None:
     """Nobody means no call: an empty or boundless filter would end every connection there is."""
-    await Sessions(str(ss.path), timeout=LIMIT).cut(subjects)
+    await Sessions(str(ss.path), timeout=HANG_S).cut(subjects)
     assert ss.calls() == []
 
 
 async def test_nothing_to_cut_is_success(ss: FakeSS) -> None:
     """A subject without connections leaves the state as it was."""
-    sessions = Sessions(str(ss.path), timeout=LIMIT)
+    sessions = Sessions(str(ss.path), timeout=HANG_S)
     with capture_logs() as logs:
         await sessions.cut([HOST])
     assert ss.calls() == [[*KILL, "( dst 203.0.113.7/32 )"], [*LIST, "( dst 203.0.113.7/32 )"]]
@@ -128,7 +128,7 @@ async def test_what_stands_in_the_way_is_said_once(
     ss: FakeSS, behaviour: dict[str, str], problem: str
 ) -> None:
     """A missing capability or kernel option is one line in the log, and the state until a cut."""
-    sessions = Sessions(str(ss.path), timeout=LIMIT)
+    sessions = Sessions(str(ss.path), timeout=HANG_S)
     with capture_logs() as logs:
         ss.behave(**behaviour)  # type: ignore[arg-type]
         await sessions.cut([HOST])
@@ -147,7 +147,7 @@ async def test_what_stands_in_the_way_is_said_once(
 
 async def test_after_a_first_cut_the_kernel_is_trusted(ss: FakeSS) -> None:
     """Once a connection was ended, no second call asks whether any is left."""
-    sessions = Sessions(str(ss.path), timeout=LIMIT)
+    sessions = Sessions(str(ss.path), timeout=HANG_S)
     ss.behave(killing=ENDED)
     await sessions.cut([HOST])
     ss.behave(listing=ENDED)
@@ -180,7 +180,7 @@ async def test_a_hanging_program_is_ended(ss: FakeSS) -> None:
 async def test_cancelling_ends_the_program(ss: FakeSS) -> None:
     """A stopping daemon leaves no child behind."""
     ss.behave(hangs=True)
-    task = asyncio.create_task(Sessions(str(ss.path), timeout=LIMIT).cut([HOST]))
+    task = asyncio.create_task(Sessions(str(ss.path), timeout=HANG_S).cut([HOST]))
     await until(ss.calls, "the program has started")
     task.cancel()
     await asyncio.wait([task])

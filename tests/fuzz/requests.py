@@ -17,8 +17,8 @@ from typing import Any
 from mailbanned.config.load import load
 from mailbanned.control import protocol
 from mailbanned.daemon import Daemon
-from tests.patience import HANG_S
 from tests.running import write_config
+from tests.waiting import HANG_S
 
 
 class Listener:

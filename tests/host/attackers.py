@@ -21,8 +21,8 @@ from typing import Any, Self, TypeVar
 
 from tests.host.boot import HOST4, HOST6, WITNESS, Host
 from tests.host.mailhost import IMAP, SUBMISSION
-from tests.patience import HANG_S
 from tests.real.netns import unanswered
+from tests.waiting import HANG_S
 
 T = TypeVar("T")
 

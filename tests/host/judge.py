@@ -26,7 +26,7 @@ from typing import Self
 
 from tests.host.boot import HOST4, HOST6, WITNESS, Host
 from tests.host.mailhost import ECHO
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 _PAUSE_S = 0.002  # between two knocks, or between two looks
 _MANY = 8  # from so many addresses it is half of that

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.host.boot import remove_leftovers
-from tests.patience import HANG_S
 from tests.real.netns import wait_until
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 

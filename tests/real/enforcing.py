@@ -11,8 +11,8 @@ from mailbanned.firewall import Enforcer, Firewall, Firewalld, Verdict
 from mailbanned.firewall.zones import outward_interfaces
 from mailbanned.model import Subject
 from tests.firewall.support import running
-from tests.patience import HANG_S
 from tests.real.lab import Lab
+from tests.waiting import HANG_S
 
 
 def backend(lab: Lab, zone: str = "", verdict: Verdict = "drop") -> Firewalld:

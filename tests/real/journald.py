@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from tests.patience import HANG_S
 from tests.real.netns import end, wait_until
+from tests.waiting import HANG_S
 
 _JOURNALD = "/usr/lib/systemd/systemd-journald"
 _NOBODY = "65534"

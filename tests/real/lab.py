@@ -25,10 +25,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.patience import HANG_S
 from tests.real.denials import sources
 from tests.real.files import write_files
 from tests.real.netns import Namespace, end, run, unanswered, wait_until
+from tests.waiting import HANG_S
 
 PROGRAMS = ("dbus-daemon", "firewalld", "firewall-cmd", "ip", "nft", "ss")
 

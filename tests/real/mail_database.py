@@ -9,8 +9,8 @@ from typing import Any
 
 from mailbanned.accounts import Accounts, CachedAccounts, MySQLLookup
 from mailbanned.clock import SystemClock
-from tests.patience import HANG_S
 from tests.real.mariadb import MariaDB
+from tests.waiting import HANG_S
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _SMALL = (

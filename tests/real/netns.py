@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.patience import HANG_S
+from tests.waiting import HANG_S
 
 _CLONE_NEWNET = 0x40000000
 

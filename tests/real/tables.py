@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from mailbanned.firewall import Enforcer, Nftables, Verdict
-from tests.patience import HANG_S
 from tests.real.enforcing import NEVER_S, at_work, settles
 from tests.real.lab import Lab
+from tests.waiting import HANG_S
 
 TABLE = ("inet", "mailbanned")
 #: Seconds that nft leaves out when it says how long an element has left, and that we round up.

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_S
 from tests.real.lab import missing
 from tests.real.netns import run
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import HANG_S
 from tests.real.conftest import skip_or_fail
 from tests.real.journald import Journald
 from tests.sources.journals import Sources
@@ -56,7 +55,7 @@ class Host:
     async def have_all(self) -> None:
         """Waits until the sources have as many lines as were written; they have to be the same."""
         for name, wanted in self.wanted.items():
-            await until(partial(self._has, name, len(wanted)), HANG_S)
+            await until(partial(self._has, name, len(wanted)))
             assert self.sources.messages(name) == wanted
 
     def _has(self, name: str, count: int) -> bool:
@@ -106,7 +105,7 @@ async def restart(host: Host) -> None:
 async def kill_journalctl(host: Host) -> None:
     (pid,) = _children("journalctl")
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: _children("journalctl") not in ([], [pid]), HANG_S)
+    await until(lambda: _children("journalctl") not in ([], [pid]))
 
 
 async def another_source(host: Host) -> None:
@@ -115,7 +114,7 @@ async def another_source(host: Host) -> None:
         await host.sources.stop("mail")
     else:
         host.sources.start("mail", "postfix")
-    await until(lambda: _children("journalctl") not in ([], [pid]), HANG_S)
+    await until(lambda: _children("journalctl") not in ([], [pid]))
 
 
 TROUBLES = [rotate, vacuum, restart, kill_journalctl, another_source]
@@ -185,7 +184,7 @@ async def test_one_source_more_and_one_less(host: Host) -> None:
     cursor = mark[f"journal {DOVECOT}"]
     host.sources.start("sshd", "sshd", marks={"journal sshd.service": cursor})
     async with host.sources.reading():
-        await until(lambda: host.sources.messages("sshd") == host.wanted["sshd"], HANG_S)
+        await until(lambda: host.sources.messages("sshd") == host.wanted["sshd"])
 
 
 def _children(name: str) -> list[int]:

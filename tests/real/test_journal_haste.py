@@ -10,7 +10,6 @@ from functools import partial
 
 import pytest
 
-from tests.patience import HANG_S
 from tests.real.enforcing import settles
 from tests.real.journald import Journald
 from tests.real.netns import wait_until
@@ -74,6 +73,6 @@ async def test_without_a_word_of_journald(host: Host) -> None:
             block = host.sources.blocks["sshd"][-1]
             assert block.live
             assert before <= block.ticks < time.monotonic()
-            await until(lambda n=number: f"attempt {n}" in theirs, HANG_S)  # type: ignore[misc]
+            await until(lambda n=number: f"attempt {n}" in theirs)  # type: ignore[misc]
             if untold:
                 return

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from mailbanned.accounts import AccountsDown, mysql
-from tests.patience import HANG_S
 from tests.real.enforcing import settles
 from tests.real.mail_database import EQUAL, MailDatabase, becomes, cached, tcp_server
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 

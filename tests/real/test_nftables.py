@@ -12,10 +12,10 @@ import pytest
 from mailbanned.firewall import Firewall, Listed, Nftables
 from mailbanned.model import Subject
 from tests.firewall.contract import FirewallContract
-from tests.patience import HANG_S
 from tests.real.lab import ATTACKERS4, ATTACKERS6, HOST4, HOST6, NEIGHBOURS6, Lab
 from tests.real.netns import Namespace, run
 from tests.real.tables import connected, held
+from tests.waiting import HANG_S
 
 pytestmark = pytest.mark.real
 

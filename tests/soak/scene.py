@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from mailbanned.control import Unreachable, ask
-from tests.patience import HANG_S
 from tests.real.lab import Lab
 from tests.real.tables import held, remove_table
 from tests.running import Running, write_config
 from tests.soak.logs import Log
 from tests.soak.traffic import BANNED, BRIEF_S, KNOWN, Key
+from tests.waiting import HANG_S
 
 JAILS = f"""
 [defaults]

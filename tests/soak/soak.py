@@ -12,10 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.patience import HANG_S
 from tests.soak.faults import FAULTS, Fault
 from tests.soak.scene import Scene
 from tests.soak.traffic import BANNED, BRIEF_S, NETWORKS, Expected, Key, Numbers, Traffic
+from tests.waiting import HANG_S
 
 #: A daemon may grow by so much from the end of its first whole round on.
 GROWTH = 12 * 1024 * 1024

@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 
 from mailbanned.sources import Watcher
 from mailbanned.sources import watcher as watcher_module
-from mailbanned.sources.file import LOOK_S
+from mailbanned.sources.watcher import LOOK_S
 from tests.sources.rig import append
 from tests.sources.wakeups import dealt_with, is_woken, noted, quiet, settled, woken
-from tests.waiting import LIMIT, until
+from tests.waiting import HANG_S, until
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ async def test_it_stops_at_once_and_leaves_no_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When cancelled, the watch ends, and so does its thread, before there is anything to tell."""
-    monkeypatch.setattr(watcher_module, "_SURVEY_MS", int(10_000 * LIMIT))
+    monkeypatch.setattr(watcher_module, "_SURVEY_MS", int(10_000 * HANG_S))
     await until(lambda: watcher_threads() == 0)
     watcher = Watcher()
     task = asyncio.create_task(watcher.run())
@@ -210,7 +210,7 @@ async def test_it_stops_at_once_and_leaves_no_thread(
         await woken(subscription)
         await until(lambda: watcher_threads() == 1)
         task.cancel()
-        await asyncio.wait([task], timeout=LIMIT)
+        await asyncio.wait([task], timeout=HANG_S)
         assert task.cancelled()
     await until(lambda: watcher_threads() == 0)
 

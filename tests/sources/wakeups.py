@@ -13,7 +13,7 @@ from typing import Any
 from watchfiles import Change, awatch
 
 from mailbanned.sources.watcher import Subscription
-from tests.waiting import LIMIT, until
+from tests.waiting import HANG_S, until
 
 SEEN: set[tuple[Change, str]] = set()
 NUMBERS = itertools.count()
@@ -32,7 +32,7 @@ async def dealt_with(directory: Path) -> None:
     A file comes and goes there. It is made again if it fell into a change of the watch.
     """
     directory = directory.resolve()
-    for _ in range(int(LIMIT)):
+    for _ in range(int(HANG_S)):
         fence = directory / f"fence{next(NUMBERS)}"
         told = {(Change.added, str(fence)), (Change.deleted, str(fence))}
         fence.touch()
