@@ -2,21 +2,24 @@
 
     base.py      what every source is (Source) and tells about itself (SourceState)
     watcher.py   wakes readers when a directory changes (one for the whole daemon)
+    haste.py       tells it of a write at once
     file.py      FileSource: looks, reads, hands on
-    files.py       which files it has open; rotation and restarts
-    followed.py    one of them, and what is known about it
+    fileset.py     which files it has open; carries out what rotation.py plans
+    tracked.py     one of them, and what is known about it
     survey.py      what a path or glob leads to at the moment
     rotated.py     what a log was renamed to, oldest first
-    succession.py  up to where the files of a path were read, and what comes after that
+    candidates.py  looks into all files of a path
+    rotation.py    plans which of them are read, and from where
+    checkpoint.py  a position, and how to know the file again
     tail.py        one open file and the position in it
     raw.py         its bytes, plain or packed
     lines.py       whole lines out of bytes
-    marks.py       a position, and how to know the file again
     start.py       where to begin in a log that was never read before
     hearing.py     tells a log that lost its voice from a quiet one
     troubles.py    what stands in the way, said once
     journal.py   JournalSource: units and other matches of the journal
     journalctl.py  the one journalctl that is kept running for all of them
+    nudge.py       makes it look as soon as there is something new
     shares.py      which of its records are a source's own, and up to where it has them
     silence.py     tells a quiet unit from one whose lines no longer come
     records.py     which journal records are to be believed, and how they read as lines

@@ -2,8 +2,7 @@
 
     wake-up -> look (which files are there?) -> read (a chunk of each, in turn) -> Block
 
-Files are told apart by what is in them, not by name: files.py says which ones are read, and
-succession.py in which order.
+Files are told apart by how they begin, not by name: rotation.py says which ones are read.
 
 Known limits. Lines that copytruncate cuts off between its copy and its truncation are lost, as
 it says itself; so is what is cut off without a copy before it was read. A log that was never read
@@ -18,20 +17,18 @@ from collections.abc import Mapping
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.model import Block
-from mailbanned.sources.away import mark_of
 from mailbanned.sources.base import Emit, SourceState, State
-from mailbanned.sources.files import Files
-from mailbanned.sources.followed import Followed
+from mailbanned.sources.checkpoint import checkpoint_of
+from mailbanned.sources.fileset import FileSet
 from mailbanned.sources.hearing import Hearing
 from mailbanned.sources.raw import to_its_end
 from mailbanned.sources.start import TooOld
-from mailbanned.sources.tail import AHEAD, Rewritten
-from mailbanned.sources.watcher import Subscription, Watcher
+from mailbanned.sources.tail import AHEAD, CHUNK_BYTES, Rewritten
+from mailbanned.sources.tracked import TrackedFile
+from mailbanned.sources.watcher import LOOK_S, Subscription, Watcher
 
 log = get_logger("sources")
 
-#: How often to look without being woken: some file systems send no events. Seconds.
-LOOK_S = 2.0
 #: How soon to look again while files are being renamed.
 _SOON_S = 0.05
 
@@ -42,6 +39,8 @@ class FileSource:
     marks: the marks of the last Block that was handled, from the last run; {} at the first.
     too_old: whether a line is too old to count (None: it has no time stamp); tells where to begin
         in a log that has no mark.
+    chunk_bytes: how much of a file is read before it is the turn of the next one; more than the
+        longest line.
     """
 
     def __init__(
@@ -53,11 +52,12 @@ class FileSource:
         watcher: Watcher,
         marks: Mapping[str, str],
         too_old: TooOld,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.name = name
         self._clock = clock
         self._watcher = watcher
-        self._files = Files(path_glob, clock, marks, too_old, source=name)
+        self._files = FileSet(path_glob, clock, marks, too_old, name, chunk_bytes)
         self._too_old = too_old
         self._hearing: dict[str, Hearing] = {}
         self._next_look = 0.0
@@ -67,7 +67,7 @@ class FileSource:
     @staticmethod
     def resumes_at(path_glob: str, mark: str) -> bool:
         """Whether a mark is of one of the files that a glob may match."""
-        return mark_of(path_glob, mark) is not None
+        return checkpoint_of(path_glob, mark) is not None
 
     async def run(self, emit: Emit) -> None:
         """Follows until cancelled and hands on every whole line exactly once."""
@@ -75,7 +75,7 @@ class FileSource:
             try:
                 await self._follow(changes, emit)
             finally:
-                closing = map(self._files.let_go, list(self._files.open.values()))
+                closing = map(self._files.close, list(self._files.open.values()))
                 await to_its_end(asyncio.gather(*closing))
 
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
@@ -95,56 +95,55 @@ class FileSource:
     async def _read_each(self, emit: Emit) -> bool:
         """Reads a chunk of every file, so that none starves another. True: some have more."""
         more = False
-        for one in list(self._files.open.values()):
+        for file in list(self._files.open.values()):
             try:
-                more |= await self._read(one, emit)
+                more |= await self._read(file, emit)
             except Rewritten:
-                self._files.begin_anew(one)
+                self._files.on_rewritten(file)
                 self._next_look, more = 0.0, True
             except OSError as error:
-                await self._files.failed(one, error)
+                await self._files.failed(file, error)
         return more
 
-    async def _read(self, one: Followed, emit: Emit) -> bool:
+    async def _read(self, file: TrackedFile, emit: Emit) -> bool:
         arrived, ticks = self._clock.now(), self._clock.ticks()
-        tail = one.tail
-        if not self._files.may_be_read(one):
+        tail = file.tail
+        if not self._files.may_be_read(file):
             return False
         seated = tail.seated
         if not seated:
-            await self._files.seat(one)
+            await self._files.seat(file)
         if not tail.has_more():
-            one.live = True  # nothing was written before we came
-            one.even = one.even if tail.rest else ticks
+            file.live = True  # nothing was written before we came
+            file.caught_up_at = file.caught_up_at if tail.rest else ticks
             return False
-        begun = tail.offset
+        begun, offset = tail.begun, tail.offset
         # However many files there are, what is read ahead of all of them stays within bounds.
         data = await tail.read(max(1, AHEAD // len(self._files.open)))
-        if not begun and not self._files.is_next(one):
+        if not begun and not self._files.is_next(file, tail.first_bytes):
             tail.unseat()  # what was read of it is not handed on
             self._next_look = 0.0
             return True
-        live, one.live = one.live, one.live or tail.at_end
+        live, file.live = file.live, file.live or tail.at_end
         if tail.at_end and not tail.rest:
-            one.even = ticks
-        self._hear(one, data, tail.unfinished or tail.offset > begun, ticks)
+            file.caught_up_at = ticks
+        self._hear(file, data, tail.unfinished or tail.offset > offset, ticks)
         if data:
-            self._files.moved(one)
             self._lines += data.count(b"\n")
-            self._last_line_at = one.last_line_at = arrived
+            self._last_line_at = file.last_line_at = arrived
         if data or not seated:  # where reading began is to be remembered, lines or not
             await emit(Block(self.name, data, arrived, ticks, live, self._files.marks()))
         if data:
-            one.stirred = self._clock.ticks()
+            file.last_data_at = self._clock.ticks()
         return not tail.at_end
 
-    def _hear(self, one: Followed, lines: bytes, grown: bool, ticks: float) -> None:
+    def _hear(self, file: TrackedFile, lines: bytes, grown: bool, ticks: float) -> None:
         """Tells if a file says nothing (any more) that can be understood."""
-        trouble = self._hearing[one.path].trouble(str(one), lines, grown, ticks)
+        trouble = self._hearing[file.path].trouble(str(file), lines, grown, ticks)
         if trouble is None:
-            self._files.troubles.solved(str(one))
+            self._files.troubles.solved(str(file))
         else:
-            self._files.troubles.add(str(one), trouble)
+            self._files.troubles.add(str(file), trouble)
 
     def state(self) -> SourceState:
         """How it is doing right now."""

@@ -1,18 +1,19 @@
 """Cuts whole lines out of a stretch of bytes, without looking at the lines one by one.
 
 Lines end at LF and nowhere else: U+2028, NEL and a lone CR are text that an attacker may send.
-NUL bytes and broken UTF-8 pass through untouched. A line that is longer than the limit is left
-out, up to and with its LF, and never held in memory. Of container logs whole messages are cut
-out, as containers.py knows them: no position lies between two parts of a message.
+Broken UTF-8 passes through untouched, and so do NUL bytes inside a line. Those in front of a line
+are no part of it: they fill the hole that a power failure leaves behind, or a writer without
+O_APPEND when its log is truncated. A line that is longer than the limit is left out, up to and with
+its LF, and never held in memory. Of container logs whole messages are cut out, as containers.py
+knows them: no position lies between two parts of a message.
 
-Known limits: the hole of NUL bytes that a writer without O_APPEND leaves behind when its log is
-truncated is the start of the line after it, so with a hole beyond the limit that line is left out
-as well. A message that is begun and not ended holds up what stands behind it, though not for
+Known limit: a message that is begun and not ended holds up what stands behind it, though not for
 longer than the limit; then its parts are left out, up to and with the last one.
 """
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from mailbanned.containers import CRI, framed, part, plain
@@ -21,11 +22,12 @@ from mailbanned.containers import CRI, framed, part, plain
 MAX_LINE = 64 * 1024
 
 # What is being left out at a position, as bits: the line that it is in, the messages of a stream.
-_LINE = 1
+INSIDE_LINE = 1
 _STREAMS = {b"stdout": 2, b"stderr": 4}
 _ANY_STREAM = 6
 # So many bytes tell which runtime wrote a line, and for CRI what it is part of.
 _HEAD = 64
+_NO_NUL = re.compile(rb"[^\0]")
 
 
 class Cut(NamedTuple):
@@ -79,9 +81,36 @@ def messages(data: bytes, start: int = 0, inside: int = 0, limit: int = MAX_LINE
 
     inside: as it was returned for the position of `start`, 0 at the start of a message.
     """
-    if inside <= _LINE and framed(data, start) < 0:
-        return Messages(*cut(data, start, bool(inside), limit))
-    if inside & _LINE:
+    kept: list[bytes] = []
+    while True:
+        if not inside & INSIDE_LINE and data.startswith(b"\0", start):
+            start = _behind_nuls(data, start)
+        # Far faster than to look for both bytes at once, where there is no NUL at all.
+        nul = data.find(b"\0", start)
+        hole = -1 if nul < 0 else data.find(b"\n\0", max(start, nul - 1))
+        if hole < 0:
+            found = _messages(data, start, inside, limit)
+            return found if not kept else found._replace(lines=b"".join((*kept, found.lines)))
+        found = _messages(data[start : hole + 1], 0, inside, limit)
+        kept.append(found.lines)
+        start, inside = start + found.end, found.inside
+        if start <= hole:  # a message that was not ended before the hole
+            found = _messages(data, start, inside, limit)
+            return found._replace(lines=b"".join((*kept, found.lines)))
+
+
+def _behind_nuls(data: bytes, start: int) -> int:
+    """The offset of the first byte from `start` on that is no NUL; of the end, if there is none."""
+    found = _NO_NUL.search(data, start)
+    return len(data) if found is None else found.start()
+
+
+def _messages(data: bytes, start: int, inside: int, limit: int) -> Messages:
+    """As `messages`, for data without NUL bytes in front of lines."""
+    if inside <= INSIDE_LINE and framed(data, start) < 0:
+        lines, end, cut_inside = cut(data, start, bool(inside), limit)
+        return Messages(lines, end, INSIDE_LINE if cut_inside else 0)
+    if inside & INSIDE_LINE:
         start = data.find(b"\n", start) + 1
         if not start:
             return Messages(b"", len(data), inside)
@@ -91,7 +120,7 @@ def messages(data: bytes, start: int = 0, inside: int = 0, limit: int = MAX_LINE
         if (end or len(data)) - start > limit:
             found.overlong(data[start : start + _HEAD], end or len(data))
             if not end:
-                return found.up_to(len(data), _LINE)
+                return found.up_to(len(data), INSIDE_LINE)
         elif not end:
             break
         else:

@@ -4,8 +4,9 @@ A file is held by its descriptor, so neither renaming nor deleting it loses a by
 blocks, and what is no regular file is refused. A packed file is unpacked as a stream, a piece at a
 time, in a thread: whatever its size, little of it is in memory.
 
-Known limit: a packed file is read forward; going back by more than some hundred bytes means to
-unpack it anew.
+Known limits: a packed file is read forward; going back by more than some hundred bytes means to
+unpack it again. One that was made of several packed files, or holds more than 4 GB, states a length
+that is too small; if it was read in part before, the rest of it is passed over.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TypeVar
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
 
-from mailbanned.sources.marks import TAIL_BYTES
+from mailbanned.sources.checkpoint import TAIL_BYTES
 
 T = TypeVar("T")
 
@@ -53,6 +54,17 @@ class Raw:
         """How many bytes stand behind an offset now; of a packed file, as it is packed."""
         return max(0, self.status().st_size - offset)
 
+    def next_data(self, offset: int) -> int:
+        """Where the next bytes are that were written, from an offset on; holes hold only NULs."""
+        try:
+            return os.lseek(self._file.fileno(), offset, os.SEEK_DATA)
+        except OSError:  # there are none, or the file system cannot tell
+            return offset
+
+    async def length(self) -> int:
+        """How many bytes can be read; of a packed file, as its end says, which may be wrong."""
+        return self.status().st_size
+
     async def read_at(self, offset: int, size: int) -> bytes:
         """Bytes of the file; fewer than `size` only at its end, and before a broken part."""
         os.lseek(self._file.fileno(), offset, os.SEEK_SET)
@@ -75,6 +87,17 @@ class Packed(Raw):
 
     def behind(self, offset: int) -> int:
         return max(0, self.status().st_size - self._packed.tell())
+
+    def next_data(self, offset: int) -> int:
+        return offset
+
+    async def length(self) -> int:
+        return await to_its_end(asyncio.to_thread(self._stated_length))
+
+    def _stated_length(self) -> int:
+        # gzip writes the length modulo 2**32 of the last of the files that were packed.
+        end = os.pread(self._packed.fileno(), 4, max(0, self.status().st_size - 4))
+        return int.from_bytes(end, "little")
 
     async def read_at(self, offset: int, size: int) -> bytes:
         if offset < self._at - len(self._kept):

@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mailbanned.sources.marks import Identity
+from mailbanned.sources.checkpoint import Identity
 
 # Of these only gzip's can be read; the others are told of when they are needed.
 _PACKED = re.compile(r"\.(?:gz|bz2|xz|zst|lz4|Z)\Z")
@@ -29,16 +29,12 @@ _EPOCH = r"[-._](?P<epoch>\d{10,})"
 _ADDED = re.compile(rf"(?:{_NUMBER}|{_DATE}|{_EPOCH})\Z")
 
 
-#: A file and when it was last written to.
-Trace = tuple[Identity, int]
-
-
 class Rotated(NamedTuple):
     """A file that may have been the log before.
 
     named: how it was named and its place among those named in the same way; None if its name does
         not say that it was the log.
-    written: when it was last written to (mtime, ns).
+    written: when it was last written to (mtime, ns). size: in bytes, as it is on the disk.
     """
 
     path: str
@@ -46,6 +42,7 @@ class Rotated(NamedTuple):
     packed: bool
     named: tuple[str, str] | None
     written: int
+    size: int
 
 
 def rotated(path: str, inodes: Collection[int] = ()) -> list[Rotated]:
@@ -54,13 +51,17 @@ def rotated(path: str, inodes: Collection[int] = ()) -> list[Rotated]:
     They are in the directory of the path, or of what it leads to. inodes: files with these numbers
     are listed whatever their names are.
     """
-    found: dict[tuple[str, str] | Identity, Rotated] = {}
+    files: dict[Identity, Rotated] = {}
     for log in sorted({Path(path), Path(os.path.realpath(path))}):
-        for one in _beside(log, inodes):
-            key = one.named or one.identity
-            # While a file is being packed both are there, and only the plain one is whole.
-            if key not in found or found[key].packed:
-                found[key] = one
+        for file in _beside(log, inodes):
+            if file.named or file.identity not in files:
+                files[file.identity] = file
+    found: dict[tuple[str, str] | Identity, Rotated] = {}
+    for file in files.values():
+        key = file.named or file.identity
+        # While a file is being packed both are there, and only the plain one is whole.
+        if key not in found or found[key].packed:
+            found[key] = file
     used: dict[tuple[str, str] | str, int] = {}
     for one in found.values():
         way = one.named[0] if one.named else one.path
@@ -71,11 +72,6 @@ def rotated(path: str, inodes: Collection[int] = ()) -> list[Rotated]:
         return used[way], way, place
 
     return sorted(found.values(), key=age)
-
-
-def traces(files: Iterable[Rotated]) -> set[Trace]:
-    """By what a new one among rotated files shows, whatever they are called meanwhile."""
-    return {(one.identity, one.written) for one in files if one.named}
 
 
 def originals(path: str) -> set[str]:
@@ -106,8 +102,9 @@ def _beside(log: Path, inodes: Collection[int]) -> Iterator[Rotated]:
         except OSError:  # renamed while we looked
             continue
         if stat.S_ISREG(status.st_mode):
-            identity = (status.st_dev, status.st_ino)
-            yield Rotated(entry.path, identity, is_packed(entry.name), named, status.st_mtime_ns)
+            identity, packed = (status.st_dev, status.st_ino), is_packed(entry.name)
+            written = status.st_mtime_ns
+            yield Rotated(entry.path, identity, packed, named, written, status.st_size)
 
 
 def _named(name: str, log: Path) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailbanned.sources.marks import Identity
+from mailbanned.sources.checkpoint import Identity
 from mailbanned.sources.rotated import originals
 from mailbanned.sources.troubles import Trouble, unreadable
 

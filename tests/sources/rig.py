@@ -14,6 +14,7 @@ from types import TracebackType
 from mailbanned.clock import SystemClock
 from mailbanned.model import Block
 from mailbanned.sources import FileSource, SourceState, Watcher
+from mailbanned.sources.tail import CHUNK_BYTES
 from tests.waiting import until as until
 
 
@@ -45,6 +46,7 @@ class Reader:
         marks: Mapping[str, str] | None = None,
         too_old: Callable[[bytes], bool | None] = lambda _: None,
         watched: bool = True,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.blocks: list[Block] = []
         self.marks = marks or {}
@@ -59,6 +61,7 @@ class Reader:
             watcher=self.watcher,
             marks=self.marks,
             too_old=too_old,
+            chunk_bytes=chunk_bytes,
         )
         self._watched = watched
         self._tasks: list[asyncio.Task[None]] = []

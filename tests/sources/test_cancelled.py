@@ -1,4 +1,4 @@
-"""FileSource cancelled at any moment of its first look: nothing that it opened stays open."""
+"""FileSource cancelled at any moment of its first look, or misled: it leaves no file open."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import pytest
+
+from mailbanned.sources.tail import Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 
@@ -33,6 +36,7 @@ class Meddler(ThreadPoolExecutor):
 async def test_whatever_was_opened_is_closed(tmp_path: Path) -> None:
     """A cancelled search for the position closes the files it found, and those it did not need."""
     log = tmp_path / "mail.log"
+    append(log.with_name("mail.log.4"), b"older\nlines\n")
     append(log, b"read\n")
     os.utime(
         log, (0, 0)
@@ -61,14 +65,35 @@ async def test_whatever_was_opened_is_closed(tmp_path: Path) -> None:
     assert most == 4  # one of them was opened in vain
 
 
+async def test_a_file_that_is_opened_under_two_names_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is renamed to the name that is opened next is closed both times."""
+    log = tmp_path / "mail.log"
+    append(log.with_name("mail.log.2"), b"oldest\n")
+    append(log.with_name("mail.log.1"), b"older\n")
+    append(log, b"read\n")
+    opened: list[Tail] = []
+    open_tail = Tail.open
+
+    async def rename_first(path: str, packed: bool = False, chunk_bytes: int = 4096) -> Tail:
+        if len(opened) == 2:
+            log.with_name("mail.log.2").replace(path)
+        opened.append(await open_tail(path, packed, chunk_bytes))
+        return opened[-1]
+
+    monkeypatch.setattr(Tail, "open", rename_first)
+    async with Reader(log) as reader:
+        await reader.read(b"read\n")
+    assert opened[1].identity == opened[2].identity
+    for tail in opened:
+        with pytest.raises(ValueError, match="closed"):
+            tail.raw.status()
+
+
 def _rotate_thrice(log: Path) -> None:
-    """Leaves the position in a copy, next to a file that is looked at before it."""
-    copy, like = log.with_name("mail.log.3"), log.with_name("mail.log.4")
-    copy.write_bytes(log.read_bytes())
-    like.write_bytes(b"older\nlines\n")
-    changed = log.stat().st_mtime_ns
-    os.utime(like, ns=(changed, changed))
-    os.utime(copy, ns=(changed + 1_000_000, changed + 1_000_000))
+    """Leaves the position in a copy, next to a file that is looked into in vain."""
+    log.with_name("mail.log.3").write_bytes(log.read_bytes())
     log.unlink()
     append(log.with_name("mail.log.1"), b"second\n")
     append(log, b"third\n")

@@ -77,7 +77,6 @@ async def test_a_half_line_waits_for_its_end(log: Path) -> None:
     "line",
     [
         b"a\0b\n",
-        b"\0" * 5000 + b"x\n",
         b"\xff\xfe caf\xe9\n",
         "one\u2028line\u0085only\u2029".encode() + b"\x0b\x0c\x1c\n",
         b"crlf\r\n",

@@ -38,3 +38,25 @@ async def test_a_position_says_what_was_handed_on(tmp_path: Path) -> None:
         rest = b"".join(later.data for later in reader.blocks[number + 1 :])
         async with Reader(log, block.marks) as again:
             await again.read(rest)
+
+
+async def test_a_log_that_begins_with_the_header_of_the_one_before(tmp_path: Path) -> None:
+    """A log that shares only its first line with the one before is not read again at a restart."""
+    header = b"# This is the log of the mail server.\n"
+    old, new = [
+        header + b"".join(b"%s line %d of the log\n" % (name, n) for n in range(20))
+        for name in (b"old", b"new")
+    ]
+    log = tmp_path / "mail.log"
+    append(log, old)
+    async with Reader(log) as reader:
+        await reader.read(old)
+        append(tmp_path / "next.log", header)
+        (tmp_path / "next.log").replace(log)
+        await until(lambda: log.stat().st_ino in [file.inode for file in reader.state.files])
+        await reader.following()
+        append(log, new.removeprefix(header))
+        await reader.read(old + new.removeprefix(header))
+    append(log, b"the last line\n")
+    async with Reader(log, reader.marks) as again:
+        await again.read(b"the last line\n")

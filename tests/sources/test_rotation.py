@@ -63,29 +63,32 @@ async def test_an_empty_log_is_rotated(log: Path) -> None:
         await reader.read(b"new\nlate\n")
 
 
-async def test_a_quiet_rotated_file_is_let_go(log: Path) -> None:
-    """Ten quiet seconds after its successor came, a rotated file is closed and has no mark."""
-    old = log.with_suffix(".1")
+async def test_the_newest_rotated_file_stays_open(log: Path) -> None:
+    """However late a server writes into it, the lines are read; an older one is closed in time."""
+    old, older = log.with_suffix(".1"), log.with_suffix(".2")
     async with Reader(log) as reader:
         reader.clock.stop()
         await reader.read(b"first\n")
         log.rename(old)
         append(log, b"new\n")
         await reader.read(b"first\nnew\n")
-        assert len(reader.marks) == 2
-        assert _open_files(old) == 1
-        reader.clock.ahead += 9
-        append(old, b"late\n")
-        await reader.read(b"first\nnew\nlate\n")
-        reader.clock.ahead += 9
+        reader.clock.ahead += 3600
         log.with_suffix(".touched").touch()
-        append(old, b"very late\n")
-        await reader.read(b"first\nnew\nlate\nvery late\n")
-        reader.clock.ahead += 11
-        await until(lambda: _open_files(old) == 0)
+        append(old, b"an hour late\n")
+        await reader.read(b"first\nnew\nan hour late\n")
+        old.rename(older)
+        log.rename(old)
         append(log, b"newer\n")
-        await reader.read(b"first\nnew\nlate\nvery late\nnewer\n")
-        assert len(reader.marks) == 1
+        await reader.read(b"first\nnew\nan hour late\nnewer\n")
+        assert _open_files(older) == 1
+        reader.clock.ahead += 11
+        await until(lambda: _open_files(older) == 0)
+        assert _open_files(old) == 1
+        append(log, b"last\n")
+        await reader.read(b"first\nnew\nan hour late\nnewer\nlast\n")
+    append(older, b"while we were away\n")
+    async with Reader(log, reader.marks) as again:
+        await again.read(b"while we were away\n")
 
 
 async def test_rename_and_delayed_create(log: Path) -> None:

@@ -1,0 +1,210 @@
+"""Where reading of a log file resumes, and how to know the file again.
+
+A file is known by how it begins: its first lines carry time stamps, and stay the same when it is
+renamed, copied or compressed. Its name says little (it is rotated) and so does its inode (it is
+used again). Of the bytes only hashes are kept, because log lines are personal data and checkpoints
+are stored.
+
+Known limits: two files that begin with the same lines for 256 bytes pass for one and the same; a
+file whose first 256 bytes were edited passes for another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any
+
+#: How many bytes before a position are compared before reading goes on: about one line.
+TAIL_BYTES = 256
+#: How many bytes at the start of a file tell it from others.
+HEAD_BYTES = 256
+#: At how many line ends within the head a shorter file can be compared.
+_HEAD_LINES = 8
+#: How many bytes in common are no coincidence: a time stamp and a little more.
+_SURE_BYTES = 16
+
+#: Device and inode.
+Identity = tuple[int, int]
+
+
+def fingerprint(data: bytes) -> str:
+    """A hash of some bytes of a log."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How a file begins: hashes of its first bytes, up to the ends of its first lines.
+
+    hashes: (length, hash), shortest first; () if no line was read yet.
+    complete: whether it will not grow any more.
+    """
+
+    hashes: tuple[tuple[int, str], ...] = ()
+    complete: bool = False
+
+    @classmethod
+    def of(cls, data: bytes) -> Head:
+        """The head of a file that begins with these bytes, of which whole lines count."""
+        start = data[:HEAD_BYTES]
+        ends = [at + 1 for at, byte in enumerate(start) if byte == 0x0A]
+        complete = len(start) == HEAD_BYTES
+        if complete and not ends:  # a first line that is longer than the head
+            ends = [HEAD_BYTES]
+        if len(ends) > _HEAD_LINES:
+            ends = [*ends[: _HEAD_LINES - 1], ends[-1]]
+        return cls(tuple((end, fingerprint(start[:end])) for end in ends), complete)
+
+    def fits(self, data: bytes) -> bool:
+        """Whether a file that begins with these bytes is this one, or a copy, finished or not."""
+        common = self._common(data)
+        return common >= _SURE_BYTES or (common > 0 and common == self.hashes[-1][0])
+
+    def is_all_there(self, data: bytes) -> bool:
+        """Whether a file that begins with these bytes has a whole head in common with this one."""
+        return self.complete and self._common(data) == self.hashes[-1][0]
+
+    def may_fit(self, data: bytes) -> bool:
+        """Whether too few bytes are the same to tell."""
+        return not self.fits(data) and self._common(data) > 0
+
+    def _common(self, data: bytes) -> int:
+        """How many of the first bytes are the same, up to the end of a line; else 0."""
+        differs_up_to = 0
+        for length, text in reversed(self.hashes):
+            if length > len(data):
+                continue
+            if differs_up_to and b"\0" not in data[length:differs_up_to]:
+                return 0  # another text; NULs would say that a power failure has destroyed it
+            if fingerprint(data[:length]) == text:
+                return length
+            differs_up_to = length
+        return 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A position in a file.
+
+    key: under which it is kept among those of its source; stays the same wherever its file goes.
+    path: where the log is expected, even after the file itself has been renamed.
+    head: how the file begins.
+    offset: everything before it has been handed on. Never 0: then there is nothing to remember.
+    tail: the fingerprint of the (at most TAIL_BYTES) bytes before the offset; "" if they were never
+        read.
+    inside: what is being left out at the offset, as lines.py has it; 0 if nothing is.
+    written: when the file had last been written to (its mtime, ns) as it was read up to here.
+    at_end: whether there was nothing more to read then.
+    """
+
+    key: str
+    path: str
+    device: int
+    inode: int
+    head: Head
+    offset: int
+    tail: str
+    inside: int
+    written: int
+    at_end: bool
+
+    @property
+    def identity(self) -> Identity:
+        return self.device, self.inode
+
+    @cached_property
+    def text(self) -> str:
+        """The checkpoint in writing."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["head"] = [self.head.hashes, self.head.complete]
+        return json.dumps(values)
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint | None:
+        """The checkpoint from its writing, None if it is none (of ours)."""
+        try:
+            values = json.loads(text)
+            hashes, complete = values["head"]
+            pairs = tuple((length, digest) for length, digest in hashes)
+            checkpoint = cls(**{**values, "head": Head(pairs, complete)})
+        except (ValueError, TypeError, KeyError):
+            return None
+        return checkpoint if checkpoint._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        lengths = [length for length, _ in self.head.hashes]
+        numbers = (self.device, self.inode, self.offset, self.inside, self.written, *lengths)
+        texts = (self.key, self.path, self.tail, *(digest for _, digest in self.head.hashes))
+        return (
+            all(type(number) is int and number >= 0 for number in numbers)
+            and all(isinstance(text, str) for text in texts)
+            and self.offset > 0
+        )
+
+
+def checkpoint_of(pattern: str, text: str) -> Checkpoint | None:
+    """The checkpoint from its writing, if it is of a file that the pattern leads to."""
+    checkpoint = Checkpoint.parse(text)
+    if checkpoint is None or not PurePath(checkpoint.path).match(pattern):
+        return None
+    return checkpoint
+
+
+class SavedCheckpoints:
+    """The checkpoints of a source's files that are not open; at first all those of the last run.
+
+    Those of files that were read to their end are kept, too: they tell that a file was read.
+    texts: checkpoints in writing; those of other paths than the pattern's are left out.
+    """
+
+    #: How many are kept for each path, and for the whole source.
+    MOST_OF_A_PATH = 256
+    MOST = 1024
+
+    def __init__(self, pattern: str, texts: Iterable[str]) -> None:
+        parsed = (checkpoint_of(pattern, text) for text in texts)
+        self._by_key = {saved.key: saved for saved in parsed if saved is not None}
+
+    def texts(self) -> dict[str, str]:
+        """All of them in writing, by their keys."""
+        return {key: saved.text for key, saved in self._by_key.items()}
+
+    def paths(self) -> set[str]:
+        """Where their files are expected."""
+        return {saved.path for saved in self._by_key.values()}
+
+    def of(self, path: str, files: Collection[Identity]) -> list[Checkpoint]:
+        """Those of a path, and those of some files, where these may have been before."""
+        saved = self._by_key.values()
+        return [c for c in saved if c.path == path or c.identity in files]
+
+    def add(self, checkpoint: Checkpoint | None) -> None:
+        """Keeps a checkpoint; there is none of a file of which nothing was read."""
+        if checkpoint is not None:
+            self._by_key[checkpoint.key] = checkpoint
+
+    def remove(self, checkpoint: Checkpoint) -> None:
+        """Its file is open again."""
+        self._by_key.pop(checkpoint.key, None)
+
+    def is_full(self, path: str) -> bool:
+        """Whether those of a path may have had to make room for each other."""
+        is_source_full = len(self._by_key) >= self.MOST // 2  # some are open again since
+        return is_source_full or len(self.of(path, ())) >= self.MOST_OF_A_PATH
+
+    def trim(self) -> None:
+        """Forgets those of the files that were written to least recently, if there are too many."""
+        newest_first = sorted(self._by_key.values(), key=lambda saved: -saved.written)
+        kept, of_path = [], Counter[str]()
+        for saved in newest_first[: self.MOST]:
+            of_path[saved.path] += 1
+            if of_path[saved.path] <= self.MOST_OF_A_PATH:
+                kept.append(saved)
+        if len(kept) < len(newest_first):
+            self._by_key = {saved.key: saved for saved in reversed(kept)}
