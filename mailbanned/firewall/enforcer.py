@@ -87,7 +87,7 @@ class Enforcer:
 
     def unwant(self, subject: Subject) -> None:
         """The end of a ban."""
-        self._untold.discard(subject)
+        self._is_settled(subject)
         self._plan.unwant(subject)
         self._interim.take(subject)
         self._start_jobs()
@@ -232,6 +232,7 @@ class Enforcer:
                 self._wake.set()
         except FirewallRefused as error:
             self._plan.refused(job)
+            self._is_settled(job.subject)
             _log.error(f"Cannot ban {plain(job.subject)}: {error}")
         else:
             self._pause = self._first_pause
@@ -241,9 +242,13 @@ class Enforcer:
     def _holds(self, subject: Subject) -> None:
         """The subject's rule is in force: say so, and cut what it still has open."""
         if subject in self._untold:
-            self._untold.discard(subject)
+            self._is_settled(subject)
             self._tell(subject, self._clock.ticks())
-            if not self._untold:
-                self.settled.set()
         if not self._interim.keeps_out(subject):  # else they have been cut
             self._cutting.ask(subject)
+
+    def _is_settled(self, subject: Subject) -> None:
+        """There is nothing more to wait for with this subject."""
+        self._untold.discard(subject)
+        if not self._untold:
+            self.settled.set()

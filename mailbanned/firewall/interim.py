@@ -27,6 +27,8 @@ _log = get_logger("firewall")
 _LIFETIME_S = 60.0
 # firewalld needs less than this for a rule, so nobody's interim ban ends while he waits in line.
 _EACH_S = 0.1
+# The kernel counts whole seconds.
+_ROUNDED_S = 1.0
 # What goes into one round; a new ban waits for one of them at most.
 _ROUND = 500
 
@@ -41,7 +43,7 @@ class Kernel(Protocol):
     async def add(
         self, subject: Subject, until: float | None = None, *, anew: bool = False
     ) -> None:
-        """Bans until then; `anew`, whatever end there was before."""
+        """Bans until then; `anew`, whatever end a ban that may be there has."""
         ...
 
     async def remove(self, subject: Subject) -> None:
@@ -66,8 +68,12 @@ class Interim:
         self._tell = kept_out
         self._asked: dict[Subject, bool] = {}
         self._wake = asyncio.Event()
-        # What was put and is not known to be over, with its end; the oldest first.
+        # Until when what was put certainly holds; the oldest first.
         self._ends: dict[Subject, float] = {}
+        # After when it has certainly ended, also if a change failed: an older kernel keeps the end
+        # of a ban that is there, unless it is taken first.
+        self._over: dict[Subject, float] = {}
+        self._unknown_until = inf  # anything may be there, of an earlier run
         self._on_the_way: set[Subject] = set()
         self._trouble = ""
 
@@ -79,7 +85,8 @@ class Interim:
         """Keeps them out until firewalld has their rules; the last ones first."""
         now = self._clock.now()
         for subject in subjects:
-            if self._ends.get(subject, 0.0) < now + _LIFETIME_S / 2:
+            stays = self._asked.get(subject, True)  # else it is about to be let in
+            if not stays or self._ends.get(subject, 0.0) < now + _LIFETIME_S / 2:
                 self._asked[subject] = True
         self._wake.set()
 
@@ -90,7 +97,8 @@ class Interim:
 
     def take(self, subject: Subject) -> None:
         """Lets a subject in again."""
-        if subject in self._ends or subject in self._asked:
+        put = subject in self._ends or subject in self._asked
+        if put or self._may_be_there(subject):
             self._asked[subject] = False
             self._wake.set()
 
@@ -100,10 +108,13 @@ class Interim:
             listed = await self._kernel.listed()
         except FirewallDown as error:
             self._fail(error)
+            self._unknown_until = self._clock.now() + 2 * _LIFETIME_S
         else:
-            # Of an earlier run: who is still banned keeps his place, the others are let in.
-            left = self._clock.now() + _LIFETIME_S
-            self._ends = dict.fromkeys(listed.whole, left) | self._ends
+            self._unknown_until = 0.0
+            # Of an earlier run: who is still banned keeps his place, the others are let in. When
+            # these bans end is not known, and not whether connections were cut.
+            over = self._clock.now() + _LIFETIME_S + _EACH_S * len(listed.whole) + _ROUNDED_S
+            self._over = dict.fromkeys(listed.whole, over) | self._over
             self._asked = dict.fromkeys(listed.whole, True) | self._asked
             self._wake.set()
         while True:
@@ -114,7 +125,7 @@ class Interim:
 
     async def clear(self) -> None:
         """Takes all interim bans; only while `run` does not run."""
-        self._asked = dict.fromkeys(self._ends, False)
+        self._asked = dict.fromkeys(self._over, False)
         while self._asked:
             await self._round(lambda _: None)
 
@@ -123,41 +134,59 @@ class Interim:
         lifetime = _LIFETIME_S + _EACH_S * len(asked)
         changes = []
         for subject, wanted in [asked.popitem() for _ in range(min(_ROUND, len(asked)))]:
-            there = ends.pop(subject, 0.0) > now
-            until = self._until(subject) if wanted else now
-            end = min(now + lifetime, inf if until is None else until)
+            before = ends.pop(subject, 0.0)
+            end = min(now + lifetime, self._ends_at(subject)) if wanted else now
             if end > now:
                 ends[subject] = end
                 self._on_the_way.add(subject)
-                changes.append(self._put(subject, end, cut, anew=there))
-            elif there:
+                changes.append(self._put(subject, end, before, cut))
+            elif self._may_be_there(subject):
                 changes.append(self._take(subject))
         await asyncio.gather(*changes)
-        while ends and next(iter(ends.values())) <= now:
-            del ends[next(iter(ends))]
+        for times in (ends, self._over):
+            while times and next(iter(times.values())) <= now:
+                del times[next(iter(times))]
+
+    def _ends_at(self, subject: Subject) -> float:
+        until = self._until(subject)
+        return inf if until is None else until
 
     async def _put(
-        self, subject: Subject, end: float, cut: Callable[[Subject], None], *, anew: bool
+        self, subject: Subject, end: float, before: float, cut: Callable[[Subject], None]
     ) -> None:
+        """Puts a ban until its end. before: until when one that was there has held."""
+        began, refused = self._clock.now(), False
         try:
-            await self._kernel.add(subject, end, anew=anew)
-        except (FirewallDown, FirewallRefused) as error:
+            await self._kernel.add(subject, end, anew=self._may_be_there(subject))
+        except FirewallRefused:  # firewalld refuses it, too, and that is said
             self._ends.pop(subject, None)
-            if isinstance(error, FirewallDown):  # else firewalld refuses it, too, and that is said
-                self._fail(error)
+            refused = True
+        except FirewallDown as error:
+            self._ends.pop(subject, None)
+            self._fail(error)
         else:
             self._trouble = ""
             self._tell(subject, self._clock.ticks())
-            if not anew:
+            if before <= self._clock.now():  # else it was kept out all the time
                 cut(subject)
         finally:
             self._on_the_way.discard(subject)
+            self._over.pop(subject, None)
+            if not refused:
+                self._over[subject] = end + (self._clock.now() - began) + _ROUNDED_S
+
+    def _may_be_there(self, subject: Subject) -> bool:
+        return self._over.get(subject, self._unknown_until) > self._clock.now()
 
     async def _take(self, subject: Subject) -> None:
         try:
             await self._kernel.remove(subject)
         except FirewallDown as error:
             self._fail(error)
+            return
+        except FirewallRefused:
+            pass  # then it never was there
+        self._over[subject] = 0.0
 
     def _fail(self, error: FirewallDown) -> None:
         if str(error) != self._trouble:

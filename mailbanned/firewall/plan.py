@@ -192,6 +192,9 @@ class Plan:
         self._busy.add(subject)
         self._touched.add(subject)
         self._ending.discard(subject)
+        if not add:  # it may be gone before that is known
+            self._held.discard(subject)
+            self._loose.add(subject)
         self._bulk_jobs += bulk
         return Job(subject, add, bulk, self.epoch)
 

@@ -78,6 +78,21 @@ async def test_settled_with_nothing_to_wait_for(bench: Bench, down: str) -> None
         await bench.enforcer.settled.wait()
 
 
+async def test_settled_without_those_that_never_come(bench: Bench) -> None:
+    """A ban that is refused, or ends before it is in force, is not waited for."""
+    refused, ended = subjects(2)
+    bench.firewall.refused = {refused}
+    bench.firewall.hold()
+    bench.enforcer.restore([refused, ended])
+    async with running(bench.enforcer):
+        await until(lambda: bench.firewall.in_flight == 2, "they are being put")
+        bench.enforcer.unwant(ended)
+        assert not bench.enforcer.settled.is_set()
+        bench.firewall.flow()
+        await bench.enforcer.settled.wait()
+    assert bench.told == []
+
+
 async def test_a_ban_is_put_and_told_with_the_time_it_came_into_force(bench: Bench) -> None:
     """`in_force` is called once, with the clock as it was when the firewall had confirmed."""
     [subject] = subjects(1)

@@ -38,7 +38,7 @@ class Kernel:
         await asyncio.sleep(0)
         self._batch = []
         self._check()
-        assert anew == (subject in self.ends)
+        assert anew or subject not in self.ends
         if anew:
             self.anew.append(subject)
         self.ends[subject] = until
@@ -46,7 +46,7 @@ class Kernel:
     async def remove(self, subject: Subject) -> None:
         await asyncio.sleep(0)
         self._check()
-        del self.ends[subject]
+        self.ends.pop(subject, None)
 
     def _check(self) -> None:
         if self.down:
@@ -132,6 +132,29 @@ async def test_unbanned_is_let_in() -> None:
         await until(lambda: not scene.kernel.ends, "nobody is kept out")
         scene.enforcer.want(one)
         await until(lambda: one in scene.kernel.ends, "it is kept out again")
+
+
+async def test_wanted_again_before_it_is_let_in() -> None:
+    """A ban that ends and comes again in one moment keeps its interim ban."""
+    scene, (subject,) = Scene(), subjects(1)
+    async with scene.held_up():
+        scene.enforcer.want(subject)
+        await until(lambda: subject in scene.kernel.ends, "it is kept out")
+        scene.enforcer.unwant(subject)
+        scene.enforcer.want(subject)
+        await until(lambda: len(scene.kernel.rounds) == 2, "it is put again")
+        assert subject in scene.kernel.ends
+
+
+async def test_put_again_just_after_its_end() -> None:
+    """A kernel that still has a ban, since it counts whole seconds, is given the new end."""
+    scene, (subject,) = Scene(), subjects(1)
+    async with scene.held_up():
+        scene.enforcer.want(subject)
+        await until(lambda: subject in scene.kernel.ends, "it is kept out")
+        scene.clock.time = (scene.kernel.ends[subject] or 0.0) + 0.5
+        scene.enforcer.want(subject)
+        await until(lambda: subject in scene.kernel.anew, "it has a new end")
 
 
 async def test_a_reload_lets_nobody_in() -> None:

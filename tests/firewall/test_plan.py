@@ -53,6 +53,21 @@ def test_a_rule_that_is_only_partly_there_is_put_again_or_taken_away() -> None:
     assert [(job.subject, job.add) for job in jobs if job] == [(wanted, True), (unwanted, False)]
 
 
+def test_a_rule_that_is_being_taken_is_not_in_force() -> None:
+    """A ban wanted once more while its rule is taken is pending until the rule is put again."""
+    [subject] = subjects(1)
+    plan = Plan(4, 3)
+    plan.want(subject)
+    plan.done(_start(plan))
+    plan.unwant(subject)
+    removal = _start(plan)
+    plan.want(subject)
+    assert (plan.in_force(), plan.pending()) == (0, 1)
+    plan.done(removal)
+    plan.done(_start(plan))
+    assert (plan.in_force(), plan.pending()) == (1, 0)
+
+
 def _start(plan: Plan) -> Job:
     job = plan.next()
     assert job
