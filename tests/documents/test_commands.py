@@ -17,6 +17,13 @@ from tests.documents.pages import TOP, Piece, blocks, created, table, text, word
 from tests.documents.test_messages import is_said
 
 _IN_A_LINE = re.compile(r"(?:^|[|(`] *|sudo |xargs -r |^# )(mailbanned -{0,2}[^ :][^|`]*)")
+# What `./dev` calls, where its options can be asked for.
+_MODULES = {
+    "run": "tests.demo",
+    "simulate": "tests.simulation",
+    "soak": "tests.soak",
+    "fuzz": "tests.fuzz",
+}
 # The command that docs/adding.md adds.
 _ADDED = "mailbanned banned"
 
@@ -100,8 +107,8 @@ def test_dev_knows_its_verbs(command: Piece) -> None:
     """The verb is in `./dev help`; an option is one of its program, a path is there."""
     verb, *arguments = command.text.replace("[", "").replace("]", "").split()[1:]
     assert re.search(rf"^  {verb} ", _help("./dev", "help"), re.MULTILINE)
-    if verb in ("run", "soak", "fuzz"):
-        module = "tests.demo" if verb == "run" else f"tests.{verb}"
+    if verb in _MODULES:
+        module = _MODULES[verb]
         known = _help(sys.executable, "-m", module, "--help")
         options = {one for one in arguments if one.startswith("--")}
         assert options <= set(re.findall(r"--[a-z-]+", known))

@@ -9,7 +9,18 @@ import pytest
 from tests.documents.pages import PAGES, TOP, Piece, anchors, created, links, text, words
 
 # Where a path in a document may begin.
-_FROM = ("", "docs", "mailbanned", "tests", "tests/host", "tests/soak", "config")
+_FROM = (
+    "",
+    "docs",
+    "mailbanned",
+    "tests",
+    "tests/host",
+    "tests/soak",
+    "tests/bench",
+    "tests/simulation",
+    "mailbanned/sources",
+    "config",
+)
 _PATH = re.compile(
     r"(?:\.?[a-z0-9_-]+/)*[A-Za-z0-9_.-]+\.(?:py|sh|md|svg|service|rules)|"
     r"(?:\.?[a-z0-9_-]+/)+[A-Za-z0-9_.-]*"
