@@ -128,16 +128,12 @@ def _worth_opening(question: Question, listed: list[Rotated]) -> list[Rotated]:
 
 
 async def _of_tracked(tracked: TrackedFile, current: bool) -> Candidate:
-    status, size = tracked.tail.raw.status(), await tracked.tail.raw.length()
     checkpoint = tracked.checkpoint()
-    shorter = checkpoint is not None and not tracked.tail.packed and size < checkpoint.offset
-    if shorter and not tracked.tail.head.is_all_there(await tracked.tail.beginning()):
-        raise RotationInProgress  # it was emptied, which its next read will show
     return Candidate(
         identity=tracked.tail.identity,
         beginning=b"" if checkpoint else await tracked.tail.beginning(),
-        size=size,
-        written=status.st_mtime_ns,
+        size=await tracked.tail.raw.length(),
+        written=tracked.tail.raw.status().st_mtime_ns,
         current=current,
         packed=tracked.tail.packed,
         found=not tracked.placed,

@@ -182,6 +182,8 @@ class FileSet:
         mine = {identity: file for identity, file in self.open.items() if file.path == path}
         known = any(file.placed for file in mine.values())
         for file in mine.values():
+            if file.placed and await file.tail.was_emptied():
+                self.on_rewritten(file)
             if not file.tail.begun or not file.placed:
                 file.placed = False
                 file.tail.unseat()

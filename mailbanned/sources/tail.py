@@ -109,6 +109,11 @@ class Tail:
         """Whether lines of it were handed out, or left out as too old."""
         return bool(self.head.hashes)
 
+    async def was_emptied(self) -> bool:
+        """Whether it is shorter than what was read of it, and does not begin as it did."""
+        shorter = not self.packed and self.raw.status().st_size < self.offset
+        return shorter and not self.head.is_all_there(await self.beginning())
+
     async def beginning(self) -> bytes:
         """The first bytes of the file, as they are now; without NUL bytes in front of them."""
         return (await self._beginning())[1]
