@@ -153,6 +153,7 @@ class FileSet:
                 await self._place(path, found.files.get(path))
             except RotationInProgress:
                 self.settled = False
+                self._folders.pop(path, None)  # what has changed there is still to be seen
             except OSError as error:
                 self.troubles.add(path, unreadable(path, error))
                 for file in list(self.open.values()):
