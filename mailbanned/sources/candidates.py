@@ -49,7 +49,7 @@ class Question:
         """The rotated files, oldest first. Raises RotationInProgress."""
         if self.now is not None and _identity(self.path) != self.now:
             raise RotationInProgress
-        inodes = {saved.inode for saved in self.saved}
+        inodes = {saved.inode for saved in self.saved if saved.path == self.path}
         left_out = {*self.elsewhere, self.now}
         return [file for file in rotated(self.path, inodes) if file.identity not in left_out]
 

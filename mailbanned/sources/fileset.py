@@ -198,7 +198,8 @@ class FileSet:
         )
         found = await look_into(question, self._chunk_bytes)
         try:
-            steps = plan(found.candidates, question.saved, known=known, crowded=question.crowded)
+            crowded = question.crowded
+            steps = plan(path, found.candidates, question.saved, known=known, crowded=crowded)
             self._listed[path] = found.listed
             await self._carry_out(path, steps, found)
         finally:

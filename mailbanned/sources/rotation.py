@@ -90,6 +90,7 @@ class Step(NamedTuple):
 
 
 def plan(
+    path: str,
     candidates: Sequence[Candidate],
     saved: Collection[Checkpoint],
     *,
@@ -99,28 +100,32 @@ def plan(
     """What to do with each of the files of a path, in the order in which they are to be read.
 
     candidates: oldest first; the current one is the last.
-    saved: the checkpoints of files that are not open.
+    saved: the checkpoints of files that are not open; those of another path are only for the very
+        file that they name, which may have been renamed.
     known: whether the path was followed before, even if nothing was read there.
     crowded: there are so many files that checkpoints of the oldest may have been forgotten.
     """
-    return _Planner(candidates, saved, known, crowded).run()
+    return _Planner(path, candidates, saved, known, crowded).run()
 
 
 class _Planner:
     def __init__(
         self,
+        path: str,
         candidates: Sequence[Candidate],
         saved: Collection[Checkpoint],
         known: bool,
         crowded: bool,
     ) -> None:
+        self._path = path
         self._candidates = candidates
         self._saved = saved
         self._crowded = crowded
         rotated = [c for c in candidates if c.named and not c.current]
         self._newest_rotated = rotated[-1] if rotated else None
         placed = [c for c in candidates if c.placed]
-        self._is_known = known or bool(saved or placed)
+        own = [checkpoint for checkpoint in saved if checkpoint.path == path]
+        self._is_known = known or bool(own or placed)
         times = [c.checkpoint.written for c in placed if c.checkpoint is not None]
         self._last_written = max([*times, *(c.written for c in saved)], default=0)
         self._steps: dict[Candidate, Step] = {
@@ -133,7 +138,7 @@ class _Planner:
         for candidate in sorted(waiting, key=_likelihood):
             if candidate not in self._steps:
                 self._decide(candidate)
-        if not self._is_known:
+        if not self._is_known and not self._taken:
             self._begin()
         return [self._steps[candidate] for candidate in self._candidates]
 
@@ -145,7 +150,12 @@ class _Planner:
         if original is not None:
             self._decide_copy(candidate, original)
             return
-        fitting = [saved for saved in self._saved if saved.head.fits(candidate.beginning)]
+        fitting = [
+            saved
+            for saved in self._saved
+            if saved.path == self._path or saved.identity == candidate.identity
+            if saved.head.fits(candidate.beginning)
+        ]
         if fitting:
             self._resume(candidate, fitting)
         elif not candidate.named:

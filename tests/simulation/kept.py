@@ -17,5 +17,6 @@ FILES = {
     280: "lost: a log was rotated with half a line, which the server ended later",
     58: "lost: a copy was put into the place of the log, went on, and was copied and truncated",
     2018938: "lost: a log was emptied while the file before it was decided about again",
+    4004428: "again: a log of the same source got the inode of another one's file",
     759100789758: "lost: the same, and the copy was compressed before it was found",
 }

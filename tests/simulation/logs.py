@@ -89,7 +89,9 @@ class Log:
         lines = self._files.contents[self._path].lines if self._is_quiet() else []
         if len(lines) < 2 or not self._is_read() or lines[-1][1] != self._path.stat().st_size:
             return ""
-        if lines[-2][1] < HEAD_BYTES:  # it would be another file for every reader
+        data = self._path.read_bytes()
+        nuls = len(data) - len(data.lstrip(b"\0"))
+        if lines[-2][1] < nuls + HEAD_BYTES:  # it would be another file for every reader
             return ""
         self._files.shorten(self._path)
         return f"{self._path.name} is shortened by its last line"
