@@ -71,7 +71,7 @@ class Log:
     def refuse(self, refused: bool) -> str:
         """The log may not, or may again, be opened."""
         path, paths = str(self._path), self._files.system.refused
-        if (path in paths) == refused:
+        if (path in paths) == refused or self._names.linked:  # it has another name beside the link
             return ""
         (paths.add if refused else paths.discard)(path)
         return f"{self._path.name} may {'not ' if refused else ''}be opened"
