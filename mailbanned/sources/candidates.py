@@ -88,7 +88,7 @@ async def look_into(question: Question, chunk_bytes: int) -> Found:
 async def _look_into(question: Question, found: Found, chunk_bytes: int) -> None:
     places: dict[Identity, int] = {}
     unopened: list[tuple[int, Candidate]] = []
-    worth_it = _worth_opening(question, found.listed)
+    worth_it = set(_worth_opening(question, found.listed))
     for place, file in enumerate(found.listed):
         places[file.identity] = place
         if file.identity not in question.tracked and file in worth_it:

@@ -148,6 +148,11 @@ class Checkpoint:
         )
 
 
+def new_key(inode: int, written: int, head: Head) -> str:
+    """The key for the checkpoint of a file of which the first lines have just been read."""
+    return f"{inode}:{written}:{head.hashes[-1][1]}"
+
+
 def checkpoint_of(pattern: str, text: str) -> Checkpoint | None:
     """The checkpoint from its writing, if it is of a file that the pattern leads to."""
     checkpoint = Checkpoint.parse(text)

@@ -15,7 +15,13 @@ from pathlib import Path
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.sources.candidates import Found, Question, RotationInProgress, look_into
-from mailbanned.sources.checkpoint import Checkpoint, Head, Identity, SavedCheckpoints
+from mailbanned.sources.checkpoint import (
+    Checkpoint,
+    Head,
+    Identity,
+    SavedCheckpoints,
+    new_key,
+)
 from mailbanned.sources.rotated import Rotated, rotated
 from mailbanned.sources.rotation import Action, Candidate, Step, plan
 from mailbanned.sources.start import TooOld, first_recent
@@ -343,7 +349,7 @@ def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
         return None
     device, inode = candidate.identity
     return Checkpoint(
-        key=f"{inode}:{candidate.written}:{head.hashes[-1][1]}",
+        key=new_key(inode, candidate.written, head),
         path=path,
         device=device,
         inode=inode,

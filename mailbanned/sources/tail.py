@@ -20,6 +20,7 @@ from mailbanned.sources.checkpoint import (
     Head,
     Identity,
     fingerprint,
+    new_key,
 )
 from mailbanned.sources.lines import INSIDE_LINE, messages
 from mailbanned.sources.raw import Packed, Raw, open_raw
@@ -89,7 +90,7 @@ class Tail:
         if not self.seated or not self.offset or not self.head.hashes:
             return None
         if self._checkpoint is None or self._checkpoint.path != path:
-            self._key = self._key or f"{self.identity[1]}:{self._written}:{self.head.hashes[-1][1]}"
+            self._key = self._key or new_key(self.identity[1], self._written, self.head)
             self._checkpoint = Checkpoint(
                 key=self._key,
                 path=path,
