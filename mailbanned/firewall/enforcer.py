@@ -237,15 +237,15 @@ class Enforcer:
         else:
             self._pause = self._first_pause
             if self._plan.done(job):
-                self._holds(job.subject)
+                self._holds(job.subject, is_new=not job.bulk)
 
-    def _holds(self, subject: Subject) -> None:
+    def _holds(self, subject: Subject, *, is_new: bool = True) -> None:
         """The subject's rule is in force: say so, and cut what it still has open."""
         if subject in self._untold:
             self._is_settled(subject)
             self._tell(subject, self._clock.ticks())
         if not self._interim.keeps_out(subject):  # else they have been cut
-            self._cutting.ask(subject)
+            self._cutting.ask(subject, urgent=is_new)
 
     def _is_settled(self, subject: Subject) -> None:
         """There is nothing more to wait for with this subject."""

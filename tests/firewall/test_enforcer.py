@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from mailbanned.firewall import Enforcer, FirewallState
 from mailbanned.model import Subject
 from tests.firewall.support import NEVER, ManualClock, ScriptedFirewall, running, subjects
-from tests.waiting import until
+from tests.waiting import skipped_time, until
 
 
 class Bench:
@@ -248,6 +248,29 @@ async def test_connections_are_cut_after_the_rule_and_in_batches(bench: Bench) -
         bench.cutting.set()
         await until(lambda: len(bench.cuts) == 2, "the others are cut")
     assert bench.cuts[1] == set(some[1:])
+
+
+async def test_bans_that_are_put_again_are_cut_together(bench: Bench) -> None:
+    """Each cut searches all sockets: bans of a reload share one, and a new ban does not wait."""
+    old, new = subjects(9)[:8], subjects(9)[8]
+    async with running(bench.enforcer):
+        await bench.up()
+        for subject in old:
+            bench.enforcer.want(subject)
+        await bench.settled(8)
+        await until(lambda: set().union(*bench.cuts) == set(old), "all are cut")
+        bench.cuts.clear()
+        with skipped_time():
+            began = asyncio.get_running_loop().time()
+            bench.firewall.lose()
+            await bench.settled(8)
+            await until(lambda: bench.cuts, "they are cut again")
+            gathered = asyncio.get_running_loop().time() - began
+            assert bench.cuts == [set(old)]
+            bench.enforcer.want(new)
+            await until(lambda: len(bench.cuts) == 2, "the new one is cut")
+            assert asyncio.get_running_loop().time() - began - gathered < gathered / 2
+    assert bench.cuts == [set(old), {new}]
 
 
 async def test_bans_found_in_force_are_cut_too() -> None:
