@@ -5,8 +5,8 @@ renamed, copied or compressed. Its name says little (it is rotated) and so does 
 used again). Of the bytes only hashes are kept, because log lines are personal data and checkpoints
 are stored.
 
-Known limits: two files that begin with the same lines for 256 bytes pass for one and the same; a
-file whose first 256 bytes were edited passes for another one.
+Known limits: two files that begin with the same lines for 1 KiB pass for one and the same; a file
+whose first KiB was edited passes for another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 #: How many bytes before a position are compared before reading goes on: about one line.
 TAIL_BYTES = 256
 #: How many bytes at the start of a file tell it from others.
-HEAD_BYTES = 256
+HEAD_BYTES = 1024
 #: At how many line ends within the head a shorter file can be compared.
 _HEAD_LINES = 8
 #: How many bytes in common are no coincidence: a time stamp and a little more.

@@ -136,3 +136,18 @@ async def test_pods_that_restart(tmp_path: Path) -> None:
         await reader.read(lines)
         assert all(block.live for block in reader.blocks[1:])
         await until(lambda: reader.state.paths == (str(new / "postfix" / "0.log"),))
+
+
+async def test_logs_that_begin_with_the_same_lines(tmp_path: Path) -> None:
+    """An attacker who is quick enough begins two logs with one line; both are read all the same."""
+    log = tmp_path / "mail.log"
+    same = b"Dec  1 15:55:56 mx postfix/smtpd[4712]: NOQUEUE: reject: RCPT".ljust(250, b".") + b"\n"
+    append(log, same + b"first\n")
+    async with Reader(log) as reader:
+        await reader.read(same + b"first\n")
+    log.rename(tmp_path / "mail.log-20260501")
+    append(log, same + b"second\n")
+    log.rename(tmp_path / "mail.log-20260502")
+    append(log, b"third\n")
+    async with Reader(log, reader.marks) as again:
+        await again.read(same + b"second\n" + b"third\n")
