@@ -25,11 +25,16 @@ LAST = "198.51.100.1"
 
 _ADDRESSES_AT_A_TIME = 500
 _ROTATIONS = 10
+#: How many rotations there may be without a new position of the reader.
+_ROTATIONS_AHEAD = 30
 _LIMIT_S = 5 * HANG_S  # whoever is to say stop waits for several things
 
 
 class Attackers(threading.Thread):
     """Writes until it is told to stop, but for ten rotations at least.
+
+    It rotates no faster than the log is read: a reader on a slow machine would have more to look
+    through with every rotation that it does not keep up with.
 
     failures: how often each address failed.
     noticed: to be set once a position in the log is saved; it is not rotated before, as nobody
@@ -44,9 +49,14 @@ class Attackers(threading.Thread):
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self._log = log
+        self._rotations_until_read = _ROTATIONS_AHEAD
         self._chance = random.Random(seed)
         self._dates = seed % 2 == 0
         self._addresses = self._in_turns()
+
+    def is_read(self) -> None:
+        """Something of the log was read, so it may be rotated some more times."""
+        self._rotations_until_read = self.rotations + _ROTATIONS_AHEAD
 
     def run(self) -> None:
         try:
@@ -61,7 +71,7 @@ class Attackers(threading.Thread):
         while self._write(file, self._chance.randrange(1, 80)):
             if not self._is_over():
                 time.sleep(self._chance.choice([0, 0.01, 0.02, 0.05]))
-            if self._chance.random() < 0.1:
+            if self._chance.random() < 0.1 and self.rotations < self._rotations_until_read:
                 file = self._rotate(file)
             assert time.monotonic() < give_up, "nobody has said stop"
         self._addresses = iter([LAST] * BANNED)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,16 @@ class Mortal(Running):
         with closing(sqlite3.connect(f"file:{self.folder}/state.db?mode=ro", uri=True)) as state:
             return state.execute(query).fetchall()
 
-    def goes_on(self, times: int) -> None:
-        """Waits until it has saved new positions so many times."""
+    def goes_on(self, times: int, is_read: Callable[[], None]) -> None:
+        """Waits until it has saved new positions N times. is_read: called for each of them."""
         seen = {frozenset(self.saved("SELECT mark FROM marks"))}
 
         def has_gone_on() -> bool:
             assert self.process.poll() is None, self.log()
+            before = len(seen)
             seen.add(frozenset(self.saved("SELECT mark FROM marks")))
+            if len(seen) > before:
+                is_read()
             return len(seen) > times
 
         self.wait(has_gone_on, f"{times} new positions are saved")
@@ -88,7 +92,7 @@ def test_every_failure_counts_exactly_once(tmp_path: Path, seed: int) -> None:
             daemon.wait(lambda: daemon.saved(first), "the first line is counted")
             attackers.noticed.set()
             for _ in range(KILLS):
-                daemon.goes_on(chance.randrange(1, 6))
+                daemon.goes_on(chance.randrange(1, 6), attackers.is_read)
                 time.sleep(chance.uniform(0.0, 0.03))  # to any moment of its work
                 assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
                 daemon.start()
