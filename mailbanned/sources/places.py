@@ -1,9 +1,10 @@
 """A place in the journal's stream of records: what a mark of a journal source holds.
 
 journalctl shows records of one series (its files take over their numbering from each other) in the
-order of their numbers, and all others by time; so are places compared here.
-Known limit: where one series ends and another begins while the clock is set back, and the record
-of a place is deleted as well, nothing tells which of the records around it came first.
+order of their numbers, those of one boot by the clock that never jumps, and all others by time; so
+are places compared here.
+Known limit: where another boot begins another series while the clock is set back, journalctl itself
+does not know which records came first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 _CURSOR = re.compile(r"[0-9a-z]+=[0-9a-z]+(;[0-9a-z]+=[0-9a-z]+)*")
 _SERIES = re.compile(r"s=([0-9a-f]+);i=([0-9a-f]+)(?:;|\Z)")
+_BOOT = re.compile(r".*;b=([0-9a-f]+);m=([0-9a-f]+)(?:;|\Z)")
 _TEXT = re.compile(r"@([0-9]{1,17}) (.*)")
 
 
@@ -40,7 +42,8 @@ class Place(NamedTuple):
 
     def is_after(self, other: Place) -> bool:
         """Whether it comes later in the stream than another place."""
-        mine, its = _SERIES.match(self.cursor), _SERIES.match(other.cursor)
-        if mine and its and mine[1] == its[1]:
-            return int(mine[2], 16) > int(its[2], 16)
+        for numbering in (_SERIES, _BOOT):
+            mine, its = numbering.match(self.cursor), numbering.match(other.cursor)
+            if mine and its and mine[1] == its[1]:
+                return int(mine[2], 16) > int(its[2], 16)
         return self.at > other.at

@@ -34,6 +34,15 @@ def test_records_of_one_series_go_by_their_numbers() -> None:
     assert not A5.is_after(A5)
 
 
+def test_records_of_one_boot_go_by_the_clock_that_never_jumps() -> None:
+    """Where a series ends and another begins, the clock may be set back in between."""
+    before, after = Place(500, "s=a;i=7;b=c;m=ff;t=1f4"), Place(90, "s=b;i=1;b=c;m=100;t=5a")
+    assert after.is_after(before)
+    assert not before.is_after(after)
+    other_boot = Place(90, "s=b;i=1;b=d;m=100;t=5a")
+    assert before.is_after(other_boot)
+
+
 @pytest.mark.parametrize("other", [B1, Place(95), Place(95, "x=1")])
 def test_all_others_go_by_time(other: Place) -> None:
     """Another series, a mere moment, and a cursor that looks unlike any: the time decides."""
