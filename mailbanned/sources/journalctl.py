@@ -117,7 +117,7 @@ class Journalctl:
     async def _keep_reading(self) -> None:
         """Reads for the shares that there are now; journalctl is started again when it ends."""
         pause = _FIRST_PAUSE_S
-        while True:
+        while self._shares:  # the last one may be gone before this begins
             self._moved = False
             self._complain(await self._one_run())
             pause = _FIRST_PAUSE_S if self._moved else min(2 * pause, _LAST_PAUSE_S)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailbanned.clock import SystemClock
+from mailbanned.sources import Journalctl
+from mailbanned.sources.places import Place
 from tests.sources.journals import Journal, Sources
 from tests.waiting import until
 
@@ -127,6 +131,20 @@ async def test_sources_come_and_go_while_others_read(journal: Journal, sources: 
         await until(lambda: len(sources.messages("sshd")) >= 3000)
     assert sources.messages("sshd") == wanted["sshd"]
     assert sources.messages("mail") == wanted["mail"]
+
+
+async def test_the_last_one_goes_while_reading_begins(journal: Journal) -> None:
+    """A source that goes just before journalctl is started for it does no harm."""
+    journalctl = Journalctl(SystemClock(), journal.command, None)
+    reading = asyncio.create_task(journalctl.run())
+    with journalctl.follow({"sshd.service": Place(0)}):
+        await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert journal.starts() == []
 
 
 async def test_one_that_is_held_up_holds_up_the_others(journal: Journal, sources: Sources) -> None:
