@@ -147,10 +147,18 @@ class Journalctl:
         assert child.stderr is not None
         async with asyncio.TaskGroup() as tasks:
             last_words = tasks.create_task(_last_line(child.stderr))
-            waking = tasks.create_task(nudge.run())
+            waking = tasks.create_task(self._wake(nudge))
             await self._read(child.stdout, shares)
             waking.cancel()
         return last_words.result()
+
+    async def _wake(self, nudge: Nudge) -> None:
+        """Wakes journalctl until cancelled; exchanges it when that can no longer be done."""
+        try:
+            await nudge.run()
+        except OSError as error:
+            log.info("journalctl is started again, with another directory", reason=str(error))
+            self.restart()
 
     async def _read(self, stdout: asyncio.StreamReader, shares: Sequence[Share]) -> None:
         """Hands records over as they come, until there are no more."""

@@ -46,28 +46,35 @@ class Nudge:
         if self._root is None:
             return self
         try:
-            machine = (self._root / "etc/machine-id").read_text().strip()
-            ours = self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailbanned-"))
+            self._prepare(self._root)
         except OSError as error:
             log.info("The journal is read without haste", reason=str(error))
-            return self
+        return self
+
+    def _prepare(self, root: Path) -> None:
+        machine = (root / "etc/machine-id").read_text().strip()
+        ours = self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailbanned-"))
         self._bell = Path(ours, "bell")
+        self._ring()
         # Only what looks like a machine's directory is read; each needs a name of its own.
         for name, place in zip((machine, machine[::-1]), _PLACES, strict=True):
             where = Path("/", place, machine)
-            file = _File(Path(ours, name), where, self._root / place / machine)
+            file = _File(Path(ours, name), where, root / place / machine)
             self._undo.callback(file.close)
             self._files.append(file)
         found = [file.survey() for file in self._files]
         if any(found):
             self.options = (f"--directory={ours}",)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._undo.close()
 
     async def run(self) -> None:
-        """Looks and wakes until cancelled."""
+        """Looks and wakes until cancelled.
+
+        Raises OSError if the directory is lost (it was cleaned away, or its disk is full): then
+        journalctl may miss where the journal goes, and needs another one.
+        """
         looks = 0
         while self.options:
             await asyncio.sleep(_LOOK_S)
@@ -76,8 +83,10 @@ class Nudge:
                 for file in self._files:
                     file.survey()
             if any(file.has_grown() for file in self._files):
-                with contextlib.suppress(OSError):
-                    self._bell.write_bytes(b"!")
+                self._ring()
+
+    def _ring(self) -> None:
+        self._bell.write_bytes(b"!")
 
 
 class _File:
@@ -102,9 +111,9 @@ class _File:
             return self._directory is not None
         directory = status.st_dev, status.st_ino
         if directory != self._directory:
-            self._directory = directory
             self._link.unlink(missing_ok=True)
             self._link.symlink_to(self._where)
+            self._directory = directory
         return True
 
     def has_grown(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,6 +118,35 @@ async def test_a_directory_that_comes_anew_gets_a_new_link(journal: Journal) -> 
         directory.rename(directory.with_name("gone"))
         journal.write("var/log/journal", 1)
         await until(lambda: link.is_symlink() and link.lstat().st_mtime_ns != 1)
+
+
+async def test_a_directory_that_is_cleaned_away(journal: Journal) -> None:
+    """That its directory is lost is noticed at the next record, or where the journal goes."""
+    for place in ("var/log/journal", "run/log/journal"):
+        journal.write("var/log/journal", 1)
+        with Nudge(journal.root) as nudge:
+            task = asyncio.create_task(nudge.run())
+            await until((folder(nudge) / "bell").exists)
+            shutil.rmtree(folder(nudge))
+            journal.write(place, 2)
+            with pytest.raises(FileNotFoundError):
+                await asyncio.wait_for(task, 5)
+
+
+def test_a_full_disk(journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where no link can be made, journalctl reads what it finds by itself; nothing is left."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    journal.write("var/log/journal", 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with Nudge(journal.root) as nudge:
+        assert nudge.options == ()
+    assert list(temporary.iterdir()) == []
 
 
 async def test_without_a_journal_there_is_nothing_to_do(journal: Journal) -> None:
