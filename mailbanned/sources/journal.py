@@ -85,14 +85,16 @@ class JournalSource:
         marks = {_MARK + entry: place.text for entry, place in batch.places.items()}
         ticks = batch.ticks
         if batch.span is not None:
+            first, last = batch.span
+            written = first.at / 1e6
             # Once live it stays so, whatever somebody does to the clock.
-            self._live = self._live or batch.span[0] >= self._live_since
+            self._live = self._live or written >= self._live_since
             self._batch, self._held = batch, True
             self._lines += batch.data.count(b"\n")
             self._last_line_at = batch.arrived
-            self._silence.heard(batch.span[1], batch.ticks)
+            self._silence.heard(last, batch.ticks)
             # What the journal took counts as reaction time; a clock that was set does not.
-            ticks -= min(max(0.0, batch.arrived - batch.span[0]), _LONGEST_WAY_S)
+            ticks -= min(max(0.0, batch.arrived - written), _LONGEST_WAY_S)
         await emit(Block(self.name, batch.data, batch.arrived, ticks, self._live, marks))
         self._held = False
 
@@ -125,4 +127,4 @@ class JournalSource:
         since = ticks - batch.ticks
         if not self._held and since >= _SETTLE_S:
             return 0.0
-        return max(0.0, batch.arrived - batch.span[1]) + (since if self._held else 0.0)
+        return max(0.0, batch.arrived - batch.span[1].at / 1e6) + (since if self._held else 0.0)

@@ -23,13 +23,13 @@ class Batch:
     """What one read brought a source.
 
     data: its lines; none if only its places have moved.
-    span: when journald got the first and the last of them (epoch), None if there are none.
+    span: the places of the first and the last of them, None if there are none.
     arrived, ticks: when they were read, as in a Block.
     places: where reading resumes after these lines, by entry.
     """
 
     data: bytes
-    span: tuple[float, float] | None
+    span: tuple[Place, Place] | None
     arrived: float
     ticks: float
     places: Mapping[str, Place]
@@ -59,18 +59,18 @@ class Share:
         """
         await self.batches.join()
         lines: list[bytes] = []
-        times: list[int] = []
+        taken: list[Place] = []
         passed = self._passed
         for record in records:
             entries = self._new_to(record)
             self._passed += bool(entries)
             if any(is_believed(record, entry) for entry in entries) and (text := line(record)):
                 lines.append(text)
-                times.append(record.place.at)
+                taken.append(record.place)
         moved = self._passed > passed
         if lines or self._passed >= _PASSED:
             self._passed = 0
-            span = (times[0] / 1e6, times[-1] / 1e6) if times else None
+            span = (taken[0], taken[-1]) if taken else None
             batch = Batch(b"".join(lines), span, arrived, ticks, dict(self.places))
             self.batches.put_nowait(batch)
         return moved

@@ -17,6 +17,7 @@ from collections.abc import Collection
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.sources.journalctl import Journalctl
+from mailbanned.sources.places import Place
 from mailbanned.sources.records import Record, is_believed, is_from, units
 
 log = get_logger("sources")
@@ -39,12 +40,12 @@ class Silence:
         self._entries = entries
         self._clock = clock
         self._journalctl = journalctl
-        self._written = 0.0
+        self._place = Place(0)
         self._heard: float | None = None
 
-    def heard(self, written: float, ticks: float) -> None:
-        """A line has come, which was `written` then (epoch)."""
-        self._written, self._heard = written, ticks
+    def heard(self, place: Place, ticks: float) -> None:
+        """A line has come; its record stands at this place."""
+        self._place, self._heard = place, ticks
         if self.text:
             self.text = ""
             log.info("Its lines come again", source=self._source)
@@ -60,7 +61,7 @@ class Silence:
             await asyncio.sleep(left)
 
     async def _ask(self) -> None:
-        heard, since = self._heard, int(self._written)
+        heard, since = self._heard, self._place.at // 1_000_000
         matches = [*self._entries, *units(self._entries)]
         missed = any(map(self._is_missed, await self._journalctl.last(matches, since)))
         if not missed or self._heard != heard or self._journalctl.outage is not None:
@@ -77,8 +78,13 @@ class Silence:
 
     def _is_missed(self, record: Record) -> bool:
         """Whether a record is one that the service itself wrote after the last line we had."""
-        at = record.place.at / 1e6
-        return self._written < at < self._clock.now() - _ON_ITS_WAY_S and (
-            any(is_believed(record, entry) for entry in self._entries)
-            or any(is_from(record, unit) for unit in units(self._entries))
+        # Not by time alone: after a clock was set back, what was read before is newer.
+        is_newer = record.place.is_after(self._place)
+        return (
+            is_newer
+            and record.place.at / 1e6 < self._clock.now() - _ON_ITS_WAY_S
+            and (
+                any(is_believed(record, entry) for entry in self._entries)
+                or any(is_from(record, unit) for unit in units(self._entries))
+            )
         )

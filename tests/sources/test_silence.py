@@ -113,6 +113,19 @@ async def test_what_others_write(
     assert sources.messages("sshd") == ["one"]
 
 
+async def test_a_clock_that_was_set_back(
+    journal: Journal, sources: Sources, said: list[EventDict]
+) -> None:
+    """Records that were read before the clock was set back are not missed, new as they look."""
+    sources.start("sshd", "sshd")
+    journal.write("one", at=ago(200))
+    journal.write("two", at=ago(300))
+    async with sources.reading():
+        await until(lambda: journal.questions() > 2)
+    assert said == []
+    assert sources.messages("sshd") == ["one", "two"]
+
+
 async def test_a_record_on_its_way(
     journal: Journal, sources: Sources, said: list[EventDict]
 ) -> None:
