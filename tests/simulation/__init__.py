@@ -14,6 +14,14 @@ files.py, names.py  the real files, and how rotated ones are named
 logs.py, world.py   what loggers, logrotate and administrators do to logs, in single steps
 driver.py      one run of the file source in that world, and the judgement
 
+The journal source:
+readings.py    what may happen to it, and the scenario that a seed makes
+journals.py    a journal, its records and files
+programs.py    journalctl as a program, and the host that starts it
+surroundings.py  all of these, and what happens to them
+handed.py      what was handed on, saved and forgotten
+reading.py     one run of the sources in front of them, and the judgement
+
 The enforcer:
 firewalls.py   a firewall and the kernel's interim bans, which do as they like
 enforcing.py   one run of the enforcer in front of them, and the judgement

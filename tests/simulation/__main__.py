@@ -2,8 +2,8 @@
 
 NAME is one of simulations.py; without it, the file source. Without other arguments, a minute of
 fresh seeds. --seed alone plays that seed and shows its steps if it fails. The last line counts the
-runs and what they found (of the file source: `runs N, lines N, lost N, repeated N`). The exit
-status is 0 only if no run failed in any way.
+runs and what they found (of the file source: `runs N, lines N, lost N, repeated N`; of the journal
+source, records instead of lines). The exit status is 0 only if no run failed in any way.
 """
 
 from __future__ import annotations

@@ -278,12 +278,13 @@ class FileSimulation:
         return moves(seed)
 
     def play(self, seed: int, moves: Sequence[Move]) -> Outcome:
-        with _folder() as folder:
+        with empty_folder() as folder:
             return FileRun(folder, scenario(seed), moves).play()
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def empty_folder() -> Iterator[Path]:
+    """A folder for a run, in memory where there is a place for that."""
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     name = tempfile.mkdtemp(prefix="mailbanned-simulation-", dir=place)
     try:

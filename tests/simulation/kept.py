@@ -20,3 +20,12 @@ FILES = {
     4004428: "again: a log of the same source got the inode of another one's file",
     759100789758: "lost: the same, and the copy was compressed before it was found",
 }
+
+#: Of the journal. A change of readings.py gives these another meaning, as moves.py does to FILES.
+JOURNAL = {
+    23: "lost: the clock was set back, and the journal began a new series",
+    29: "again: the same, with places of several sources",
+    84: "the daemon ended: the last source went just before journalctl was started for it",
+    93: "the daemon ended: the directory that wakes journalctl was gone, and the journal moved",
+    175: "records that had come before the clock was set back were said not to come",
+}
