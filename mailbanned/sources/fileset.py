@@ -33,6 +33,10 @@ from mailbanned.sources.troubles import Troubles, unreadable
 log = get_logger("sources")
 
 _TAKEN = (Action.FOLLOW, Action.RESUME, Action.WHOLE, Action.FIND_START)
+_UNDECIDED = (Action.WAIT, Action.FAIL)
+#: How many rotated files may still be written to by a server that was not reloaded. More would cost
+#: as much as listing the folder: where nothing is logged, a year of empty logs may be there.
+_MAY_GROW = 8
 #: How long a folder is looked through again after it has changed: two changes of one moment have
 #: the same time stamp, which is two seconds long on the coarsest file systems.
 _COARSEST_S = 2.0
@@ -65,9 +69,11 @@ class FileSet:
         self._saved = SavedCheckpoints(pattern, marks.values())
         self._unsought = self._saved.paths()
         self._passed_over: set[Identity] = set()
-        # The rotated files of each path when it was last decided which are read, and when their
-        # folders had changed when they were last looked through.
+        # The rotated files of each path when it was last decided which are read.
         self._listed: dict[str, list[Rotated]] = {}
+        # Those of them that may be written to, of which their folder says nothing.
+        self._growing: dict[str, list[Rotated]] = {}
+        # When the folders of each path had changed when they were last looked through.
         self._folders: dict[str, tuple[int, ...]] = {}
         self._unread: dict[str, float | None] = {}
         self._looked_at: float | None = None
@@ -151,7 +157,8 @@ class FileSet:
         """Decides about files that were opened, and what was at their paths before."""
         unplaced = [file.path for file in self.open.values() if not file.placed]
         known = sorted({file.path for file in self.open.values()} | self._saved.paths())
-        changed = [path for path in known if self._folder_changed(path) and self._has_changed(path)]
+        suspected = [path for path in known if self._folder_changed(path) or self._has_grown(path)]
+        changed = [path for path in suspected if self._has_changed(path)]
         unsought = sorted(self._unsought.difference(found.files))
         self.settled = True
         for path in dict.fromkeys([*unplaced, *changed, *unsought]):
@@ -175,6 +182,11 @@ class FileSet:
         stamps = self._folders[path] = tuple(map(_changed_at, paths))
         latest = max(stamps) / 1e9
         return stamps != before or self._clock.now() - latest < _COARSEST_S
+
+    def _has_grown(self, path: str) -> bool:
+        """Whether a rotated file that is not open was written to since that was decided."""
+        left = (file for file in self._growing.get(path, ()) if file.identity not in self.open)
+        return any(map(_is_written_to, left))
 
     def _has_changed(self, path: str) -> bool:
         """Whether files have come or changed since it was decided which of a path are read."""
@@ -207,6 +219,7 @@ class FileSet:
             crowded = question.crowded
             steps = plan(path, found.candidates, question.saved, known=known, crowded=crowded)
             self._listed[path] = found.listed
+            self._growing[path] = _may_grow(found.listed, steps)
             await self._carry_out(path, steps, found)
         finally:
             await found.close()
@@ -340,6 +353,22 @@ def _changed_at(path: str) -> int:
         return Path(path).parent.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def _may_grow(listed: list[Rotated], steps: list[Step]) -> list[Rotated]:
+    """Those that may be written to: the newest, and of the last ones any not decided about yet."""
+    newest = [file for file in listed if file.named][-1:]
+    undecided = {step.candidate.identity for step in steps if step.action in _UNDECIDED}
+    return newest + [file for file in listed[-_MAY_GROW:] if file.identity in undecided]
+
+
+def _is_written_to(file: Rotated) -> bool:
+    """Whether a file was written to since it was listed; False if it is not there any more."""
+    try:
+        status = Path(file.path).lstat()
+    except OSError:
+        return False
+    return (status.st_mtime_ns, status.st_size) != (file.written, file.size)
 
 
 def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
