@@ -152,15 +152,16 @@ class Tail:
         """
         offset = min(checkpoint.offset, await self.raw.length())
         before = await self._before_position(offset)
-        # Looked at last: what was emptied meanwhile does not begin as it did.
-        if not checkpoint.head.fits(await self.beginning()) or len(before) < min(
-            offset, TAIL_BYTES
-        ):
+        # Looked at last: what was emptied meanwhile does not begin as it did. What is emptied later
+        # is known by these very bytes, of which only the first lines may be the checkpoint's.
+        at, beginning = await self._beginning()
+        if not checkpoint.head.fits(beginning) or len(before) < min(offset, TAIL_BYTES):
             return False
         whole = not before or before.endswith((b"\n", b"\0"))
         self._settle(offset, before, 0 if whole else INSIDE_LINE)
         self._key = checkpoint.key
-        await self._read_head(Head())  # of what it holds now, which may begin in the same way only
+        self._start = beginning[: max(0, offset - at)]
+        self.head = Head.of(self._start)
         return True
 
     async def _read_head(self, head: Head) -> None:

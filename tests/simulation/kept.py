@@ -20,6 +20,7 @@ FILES = {
     4004428: "again: a log of the same source got the inode of another one's file",
     759100789758: "lost: the same, and the copy was compressed before it was found",
     612258233227: "lost: a log was rotated empty, and written to when no folder changed any more",
+    880000019598: "again: a damaged log was emptied in the moment in which it was found again",
 }
 
 #: Of the journal. A change of readings.py gives these another meaning, as moves.py does to FILES.

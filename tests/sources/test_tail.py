@@ -7,6 +7,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
+from mailbanned.sources.checkpoint import HEAD_BYTES
+from mailbanned.sources.raw import Raw
 from mailbanned.sources.tail import AHEAD, Rewritten, Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
@@ -73,3 +77,30 @@ async def test_a_backlog_that_is_copied_and_truncated(tmp_path: Path) -> None:
         append(log, lines(9000, 9100))
         reader.gate.set()
         await reader.read(lines(0, 5000) + lines(9000, 9100))
+
+
+async def test_a_damaged_log_that_is_emptied_as_it_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its position is not forgotten, so that a copy of it is known."""
+    log = tmp_path / "log"
+    log.write_bytes(lines(0, 50))
+    tail = await opened(log)
+    await tail.read()
+    checkpoint = tail.checkpoint(str(log))
+    assert checkpoint is not None
+    log.write_bytes(lines(0, 40) + b"\0" * 100)
+    read_at = type(tail.raw).read_at
+
+    async def read_and_emptied(self: Raw, offset: int, size: int) -> bytes:
+        data = await read_at(self, offset, size)
+        if (offset, size) == (0, HEAD_BYTES):
+            os.truncate(log, 0)
+        return data
+
+    monkeypatch.setattr(type(tail.raw), "read_at", read_and_emptied)
+    assert await tail.resume_nearby(checkpoint)
+    again = tail.checkpoint(str(log))
+    assert again is not None
+    assert (again.key, again.offset, again.head) == (checkpoint.key, 500, checkpoint.head)
+    await tail.raw.close()
