@@ -84,12 +84,13 @@ async def test_a_damaged_log_that_is_emptied_as_it_is_found_again(
 ) -> None:
     """Its position is not forgotten, so that a copy of it is known."""
     log = tmp_path / "log"
-    log.write_bytes(lines(0, 50))
+    log.write_bytes(lines(0, 200))
     tail = await opened(log)
+    await tail.read()
     await tail.read()
     checkpoint = tail.checkpoint(str(log))
     assert checkpoint is not None
-    log.write_bytes(lines(0, 40) + b"\0" * 100)
+    log.write_bytes(lines(0, 160) + b"\0" * 400)
     read_at = type(tail.raw).read_at
 
     async def read_and_emptied(self: Raw, offset: int, size: int) -> bytes:
@@ -102,5 +103,5 @@ async def test_a_damaged_log_that_is_emptied_as_it_is_found_again(
     assert await tail.resume_nearby(checkpoint)
     again = tail.checkpoint(str(log))
     assert again is not None
-    assert (again.key, again.offset, again.head) == (checkpoint.key, 500, checkpoint.head)
+    assert (again.key, again.offset, again.head) == (checkpoint.key, 2000, checkpoint.head)
     await tail.raw.close()
