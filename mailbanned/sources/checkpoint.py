@@ -101,6 +101,7 @@ class Checkpoint:
     inside: what is being left out at the offset, as lines.py has it; 0 if nothing is.
     written: when the file had last been written to (its mtime, ns) as it was read up to here.
     at_end: whether there was nothing more to read then.
+    packed: whether it is a position in what is packed into the file.
     """
 
     key: str
@@ -113,6 +114,7 @@ class Checkpoint:
     inside: int
     written: int
     at_end: bool
+    packed: bool = False
 
     @property
     def identity(self) -> Identity:

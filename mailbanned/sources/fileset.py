@@ -388,4 +388,5 @@ def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
         inside=0,
         written=candidate.written,
         at_end=True,
+        packed=candidate.packed,
     )

@@ -216,8 +216,10 @@ class _Planner:
         unread = candidate.size - checkpoint.offset
         may_grow = candidate is self._newest_rotated and not candidate.packed
         # A half line at its end, which never counts as read, is no reason to unpack it again.
+        # The inode says that only of a checkpoint of a packed file: it may have been the log's.
         unpacked = (
             candidate.packed
+            and checkpoint.packed
             and checkpoint.at_end
             and (checkpoint.identity, checkpoint.written) == (candidate.identity, candidate.written)
         )

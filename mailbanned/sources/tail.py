@@ -102,6 +102,7 @@ class Tail:
                 inside=self._inside,
                 written=self._written,
                 at_end=self.at_end,
+                packed=self.packed,
             )
         return self._checkpoint
 

@@ -30,4 +30,6 @@ JOURNAL = {
     84: "the daemon ended: the last source went just before journalctl was started for it",
     93: "the daemon ended: the directory that wakes journalctl was gone, and the journal moved",
     175: "records that had come before the clock was set back were said not to come",
+    612258254145: "lost: a log was rotated before its first line ended, which it did later",
+    612258257691: "lost: the packed copy of an emptied log got the log's inode and its mtime",
 }

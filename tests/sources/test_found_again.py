@@ -60,6 +60,21 @@ async def test_several_rotations_while_down(
         assert again.blocks[-1].live
 
 
+async def test_a_packed_copy_with_the_inode_and_the_time_of_the_log(tmp_path: Path) -> None:
+    """A packed copy in which the log went on is read on, even if it passes for the log itself."""
+    log, packed = tmp_path / "mail.log", tmp_path / "mail.log.1.gz"
+    append(log, b"read\n")
+    async with Reader(log) as reader:
+        await reader.read(b"read\n")
+    written = log.stat().st_mtime_ns
+    log.write_bytes(gzip.compress(b"read\nrest\n"))
+    log.rename(packed)
+    os.utime(packed, ns=(written, written))
+    append(log, b"new\n")
+    async with Reader(log, reader.marks) as again:
+        await again.read(b"rest\nnew\n")
+
+
 @pytest.mark.parametrize("same_inode", [True, False])
 async def test_replaced_by_one_of_the_same_size_while_down(
     tmp_path: Path, same_inode: bool
