@@ -212,7 +212,9 @@ class _Planner:
             self._set(candidate, Action.WHOLE)  # every log begins with the same line here
             self._resume(better, [checkpoint])
             return
-        is_copy = any(saved.key in self._taken for saved in fitting)
+        # A file without anything to read takes nothing from a copy in which the log went on.
+        continued = {step.checkpoint.key for step in self._steps.values() if step.checkpoint}
+        is_copy = any(saved.key in continued for saved in fitting)
         unread = candidate.size - checkpoint.offset
         may_grow = candidate is self._newest_rotated and not candidate.packed
         # A half line at its end, which never counts as read, is no reason to unpack it again.

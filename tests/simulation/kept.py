@@ -32,4 +32,5 @@ JOURNAL = {
     175: "records that had come before the clock was set back were said not to come",
     612258254145: "lost: a log was rotated before its first line ended, which it did later",
     612258257691: "lost: the packed copy of an emptied log got the log's inode and its mtime",
+    702000003112: "lost: a copy went on, was copied and emptied; the log before it was still open",
 }

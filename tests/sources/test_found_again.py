@@ -75,6 +75,19 @@ async def test_a_packed_copy_with_the_inode_and_the_time_of_the_log(tmp_path: Pa
         await again.read(b"rest\nnew\n")
 
 
+async def test_a_packed_copy_in_which_the_log_went_on_beside_the_log_itself(tmp_path: Path) -> None:
+    """The rest of a copy is read even if the log that was read before is still there, too."""
+    log = tmp_path / "mail.log"
+    append(log, b"read\n")
+    async with Reader(log) as reader:
+        await reader.read(b"read\n")
+    log.rename(tmp_path / "mail.log.2")
+    (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(b"read\nrest\n"))
+    append(log, b"new\n")
+    async with Reader(log, reader.marks) as again:
+        await again.read(b"rest\nnew\n")
+
+
 @pytest.mark.parametrize("same_inode", [True, False])
 async def test_replaced_by_one_of_the_same_size_while_down(
     tmp_path: Path, same_inode: bool
