@@ -21,6 +21,10 @@ FILES = {
     759100789758: "lost: the same, and the copy was compressed before it was found",
     612258233227: "lost: a log was rotated empty, and written to when no folder changed any more",
     880000019598: "again: a damaged log was emptied in the moment in which it was found again",
+    612258254145: "lost: a log was rotated before its first line ended, which it did later",
+    612258257691: "lost: the packed copy of an emptied log got the log's inode and its mtime",
+    702000003112: "lost: a copy went on, was copied and emptied; the log before it was still open",
+    141970895555: "lost: a copy in the place of the log was rotated, and half of it was packed",
 }
 
 #: Of the journal. A change of readings.py gives these another meaning, as moves.py does to FILES.
@@ -30,7 +34,4 @@ JOURNAL = {
     84: "the daemon ended: the last source went just before journalctl was started for it",
     93: "the daemon ended: the directory that wakes journalctl was gone, and the journal moved",
     175: "records that had come before the clock was set back were said not to come",
-    612258254145: "lost: a log was rotated before its first line ended, which it did later",
-    612258257691: "lost: the packed copy of an emptied log got the log's inode and its mtime",
-    702000003112: "lost: a copy went on, was copied and emptied; the log before it was still open",
 }

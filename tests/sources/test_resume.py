@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.start import first_recent
-from tests.sources.rig import Reader, append
+from tests.sources.rig import Reader, append, long_ago
 from tests.waiting import until
 
 
@@ -79,6 +79,24 @@ async def test_rotated_while_down(log: Path, created: bool) -> None:
         assert not reader.blocks[0].live
         append(log.with_suffix(".1"), b"late\n")
         await reader.read(b"rest\nnew\nlate\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"half a li"])
+async def test_rotated_while_down_before_its_first_line_ends(log: Path, begun: bytes) -> None:
+    """A rotated file without a whole line is read once it has one, though no name has changed."""
+    marks = await marks_of(log)
+    rotated = log.with_name("mail.log.1")
+    log.rename(log.with_name("mail.log.2"))
+    append(rotated, begun)
+    append(log, b"new\n")
+    long_ago(log.parent)
+    async with Reader(log, marks) as reader:
+        await reader.read(b"new\n")
+        await reader.following()
+        append(rotated, b"ne\n")
+        reader.clock.ahead += 3600
+        append(log, b"newer\n")
+        await reader.read(b"new\n" + begun + b"ne\nnewer\n")
 
 
 async def test_restarted_while_a_rotated_file_lingers(log: Path) -> None:
