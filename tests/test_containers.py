@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.containers import LONGEST, plain, taken
 from mailbanned.filters import Stamps, split
+from mailbanned.logformat.messages import LONGEST, plain, taken
 from tests.runtimes import STAMP, Write, Written, cri, docker, logs
 
 OUT, ERR = STAMP + b" stdout F ", STAMP + b" stderr F "

@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.shared import Options, ask, json_option, print_json
+from mailbanned.cli.common import Options, ask, json_option, print_json
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str | None) -> Any:
-    from mailbanned.config import units
+    from mailbanned.config import options
 
     if value is None:
         return None
     try:
-        return (units.bantime(value),)
+        return (options.bantime(value),)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} {error}") from None
 

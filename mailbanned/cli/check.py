@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailbanned.cli.shared import BAD_CONFIG, Options, json_option, load, print_json, span
+from mailbanned.cli.common import BAD_CONFIG, Options, json_option, load, print_json, span
 
 if TYPE_CHECKING:
     from mailbanned.config import Config

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 import mailbanned
-from mailbanned.cli.shared import Fault, Options
+from mailbanned.cli.common import Fault, Options
 
 DEFAULT_CONFIG = Path("/etc/mailbanned/mailbanned.toml")
 

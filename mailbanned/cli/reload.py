@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, ask, json_option, print_json
+from mailbanned.cli.common import BAD_CONFIG, Fault, Options, ask, json_option, print_json
 
 
 @click.command()

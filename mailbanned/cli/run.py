@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mailbanned.cli.shared import BAD_CONFIG, Fault, Options, config_fault
+from mailbanned.cli.common import BAD_CONFIG, Fault, Options, config_fault
 
 
 @click.command()
@@ -35,7 +35,7 @@ def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
 
 async def _run(path: Path, dry_run: bool, flush_on_exit: bool) -> None:
     from mailbanned import log
-    from mailbanned.config.apart import load_apart
+    from mailbanned.config.isolated import load_apart
     from mailbanned.daemon import Daemon
 
     config = await load_apart(path)

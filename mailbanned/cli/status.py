@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.shared import Options, ask, json_option, print_json, shown, span
+from mailbanned.cli.common import Options, ask, json_option, print_json, shown, span
 
 
 @click.command()
@@ -21,7 +21,7 @@ def status(options: Options, jail: str | None, as_json: bool) -> None:
     if as_json:
         print_json(document)
     elif sys.stdout.isatty():
-        from mailbanned.cli.screen import show
+        from mailbanned.cli.render_status import show
 
         show(document, jail)
     else:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailbanned.cli.shared import (
+from mailbanned.cli.common import (
     Fault,
     Options,
     json_option,
@@ -31,9 +31,9 @@ from mailbanned.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from mailbanned.cli.replay import Replay, Unmatched
     from mailbanned.config import Config
     from mailbanned.model import Failure, Line
+    from mailbanned.replay.replay import Replay, Unmatched
 
 # So many bans of each jail are shown on a terminal, where all jails are to be seen.
 _LAST = 8
@@ -89,7 +89,7 @@ def test(
     if explain is not None:
         _explain(config, names, explain, as_json)
         return
-    from mailbanned.cli.replay import Replay, known
+    from mailbanned.replay.replay import Replay, known
 
     accounts = known(_read(known_users)) if known_users else None
     replay = Replay(
@@ -111,7 +111,7 @@ def _check(config: Config, names: Sequence[str]) -> None:
 
 def _run(replay: Replay, logs: Sequence[str], *, bar: bool) -> float:
     """Reads the logs; returns how long it took (s)."""
-    from mailbanned.cli.logs import opened
+    from mailbanned.replay.reader import opened
 
     with opened(logs, bar=bar) as streams, _few_collections():
         began = time.perf_counter()
@@ -131,8 +131,8 @@ def _few_collections() -> Iterator[None]:
 
 
 def _print(replay: Replay, seconds: float, as_json: bool) -> None:
-    from mailbanned.cli.report import text
-    from mailbanned.cli.tallies import document
+    from mailbanned.cli.render_test import text
+    from mailbanned.replay.stats import document
 
     found = document(replay, seconds)
     if as_json:
@@ -146,8 +146,8 @@ def _print(replay: Replay, seconds: float, as_json: bool) -> None:
 
 
 def _explain(config: Config, names: Sequence[str], line: str, as_json: bool) -> None:
-    from mailbanned.cli.explain import explanation
-    from mailbanned.cli.explained import text
+    from mailbanned.cli.render_explain import text
+    from mailbanned.replay.explain import explanation
 
     raw = sys.stdin.buffer.read() if line == "-" else line.encode("utf-8", "surrogateescape")
     found = explanation(config, names, raw)
@@ -159,7 +159,7 @@ def _explain(config: Config, names: Sequence[str], line: str, as_json: bool) -> 
 
 def _print_match(log: str, jail: str, failure: Failure) -> None:
     """One JSON line; through a buffer, since there may be a million of them."""
-    from mailbanned.cli.tallies import match_document
+    from mailbanned.replay.stats import match_document
 
     sys.stdout.write(json_text(match_document(log, jail, failure)) + "\n")
 
@@ -167,7 +167,7 @@ def _print_match(log: str, jail: str, failure: Failure) -> None:
 def _printer(as_json: bool, several: bool) -> Unmatched:
     """Prints unmatched lines as JSON, or as `grep -n` prints them, with what is not printable
     escaped; with the log's name if there are several."""
-    from mailbanned.cli.tallies import unmatched_document
+    from mailbanned.replay.stats import unmatched_document
 
     def show(log: str, source: str, line: Line) -> None:
         if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.shared import Options, ask, json_option, print_json, print_text, shown
+from mailbanned.cli.common import Options, ask, json_option, print_json, print_text, shown
 
 
 @click.command()

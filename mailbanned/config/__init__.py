@@ -8,6 +8,6 @@
 `load` is imported by its own name (mailbanned.config.load): it brings the validating library.
 """
 
-from mailbanned.config.values import SHIPPED, Config, ConfigError, Problem
+from mailbanned.config.config import SHIPPED, Config, ConfigError, Problem
 
 __all__ = ["SHIPPED", "Config", "ConfigError", "Problem"]

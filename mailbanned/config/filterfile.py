@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mailbanned.config.problems import Strict, read_toml, validate
-from mailbanned.config.values import Problem
+from mailbanned.config.config import Problem
+from mailbanned.config.errors import Strict, read_toml, validate
 from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
 
 Loaded = tuple[Filter | None, list[Problem]]

@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mailbanned.config.config import SHIPPED, Config, ConfigError, Problem
+from mailbanned.config.errors import read_toml, validate
 from mailbanned.config.filterfile import load_filter
-from mailbanned.config.problems import read_toml, validate
-from mailbanned.config.schema import File, JailTable
-from mailbanned.config.units import is_name
-from mailbanned.config.values import SHIPPED, Config, ConfigError, Problem
+from mailbanned.config.options import File, JailTable, is_name
 from mailbanned.filters import Filter
 from mailbanned.jails import MANUAL, JailRules
 

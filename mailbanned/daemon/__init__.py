@@ -1,5 +1,5 @@
 """Wiring: the task tree, queues, signals, systemd notification."""
 
-from mailbanned.daemon.service import Daemon, StartError
+from mailbanned.daemon.daemon import Daemon, StartError
 
 __all__ = ["Daemon", "StartError"]

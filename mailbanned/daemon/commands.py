@@ -19,7 +19,7 @@ from mailbanned.model import Network, Subject, fold_network, plain
 from mailbanned.store import StoreError
 
 if TYPE_CHECKING:
-    from mailbanned.daemon.service import Daemon
+    from mailbanned.daemon.daemon import Daemon
 
 # So long a ban by hand waits to see itself in force before it reports "pending".
 _CONFIRMED_WITHIN = 3.0

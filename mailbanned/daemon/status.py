@@ -10,9 +10,9 @@ from typing import Any
 from mailbanned.accounts import Accounts
 from mailbanned.clock import iso
 from mailbanned.config import Config
-from mailbanned.daemon.core import Core
-from mailbanned.daemon.enforcing import Enforcing
-from mailbanned.daemon.saver import Saver
+from mailbanned.daemon.firewall import Enforcing
+from mailbanned.daemon.pipeline import Core
+from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet, Tally
 from mailbanned.jails import MANUAL, JailRules
 from mailbanned.log import printable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mailbanned.clock import iso
-from mailbanned.daemon.evidence import Trace
+from mailbanned.daemon.recent_lines import Trace
 from mailbanned.log import printable
 from mailbanned.model import Ban, Network, Subject, meet, network_of, plain
 from mailbanned.store import Past
 
 if TYPE_CHECKING:
-    from mailbanned.daemon.service import Daemon
+    from mailbanned.daemon.daemon import Daemon
 
 #: The widest networks that can be banned, by the version of IP.
 WIDEST = {4: 8, 6: 16}

@@ -5,13 +5,12 @@ failure comes only from the part of a line that the server itself wrote; what a 
 (user names, HELO, recipients) stands inside anchored patterns and can at most spoil its own line.
 """
 
-from mailbanned.filters.filter import Filter, FilterError, Sample
+from mailbanned.filters.filter import Filter, FilterError, Sample, problems
 from mailbanned.filters.filterset import FilterSet
 from mailbanned.filters.pattern import Pattern, PatternError
-from mailbanned.filters.prefix import split
-from mailbanned.filters.samples import problems
-from mailbanned.filters.stamps import Stamps
-from mailbanned.filters.tally import Hits, Tally
+from mailbanned.filters.stats import Hits, Tally
+from mailbanned.logformat.syslog import split
+from mailbanned.logformat.timestamps import Stamps
 
 __all__ = [
     "Filter",

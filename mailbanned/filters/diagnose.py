@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from mailbanned.filters.pattern import compiled
-from mailbanned.filters.spelling import expand
-from mailbanned.filters.syntax import Branches, Piece, cut
+from mailbanned.filters.pattern import compiled, expand
+from mailbanned.filters.regex import Branches, Piece, cut
 
 END = "the end of the line"
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from mailbanned.filters.filter import Filter
 from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
-from mailbanned.filters.prefix import fields
-from mailbanned.filters.search import Search, minimal
-from mailbanned.filters.stamps import Stamps
-from mailbanned.filters.tally import Hits, Tally
+from mailbanned.filters.prefilter import Search, minimal
+from mailbanned.filters.stats import Hits, Tally
+from mailbanned.logformat.syslog import fields
+from mailbanned.logformat.timestamps import Stamps
 from mailbanned.model import Failure, Fields, Line, Sign
 
 LONGEST_LINE = 8192

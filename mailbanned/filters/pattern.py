@@ -3,17 +3,29 @@
 A pattern covers the whole text from the program tag to the end of the line; it is anchored at
 both ends whether or not it says so. RE2 matches in time linear in the line, whatever the pattern
 and the line. This is the only file that knows the library.
+
+How filter files spell a pattern, and what that means in RE2.
+
+<ADDR>                  the client's address (also spelled <HOST>)
+<USER>                  the attempted account: anything
+<F-USER>...</F-USER>    the attempted account, where it must look like what stands between
+<SESSION>...</SESSION>  the server's name of the connection: lines of one session that tell of
+                        the same attempt count once
+<PASSDB>...</PASSDB>    the account database that refused
+<TIMES>...</TIMES>      a number: so many attempts does the line tell of
+<MAIL>                  a mail address in angle brackets as Postfix writes it; what stands in
+                        quotes inside it may be anything, even brackets and whole messages
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import re2
 
-from mailbanned.filters.literals import SHORTEST, required
-from mailbanned.filters.spelling import SpellingError, expand
+from mailbanned.filters.regex import SHORTEST, required
 from mailbanned.model import Failure, Fields, Sign, parse_address
 
 _WHOLE = re2._Anchor.ANCHOR_BOTH
@@ -231,3 +243,34 @@ def _options(longest: bool = False, max_mem: int = 0) -> Any:
     if max_mem:
         options.max_mem = max_mem
     return options
+
+
+_PLAIN = {
+    "<HOST>": "<ADDR>",
+    "<ADDR>": r"(?P<addr>[0-9A-Fa-f:.]+)",
+    "<USER>": r"(?P<user>.*)",
+    "<MAIL>": r"""<(?:"(?:[^"\\]|\\.)*"|[^">])*>""",
+}
+_AROUND = {"F-USER": "user", "SESSION": "session", "PASSDB": "passdb", "TIMES": "times"}
+_TAG = re.compile(r"</?[A-Z][A-Z0-9_-]*>")
+
+
+class SpellingError(ValueError):
+    """A pattern whose tags cannot be understood; the text says why."""
+
+
+def expand(pattern: str) -> str:
+    """The pattern with our tags, and fail2ban's spellings of them, written out."""
+    for tag, meaning in _PLAIN.items():
+        pattern = pattern.replace(tag, meaning)
+    for tag, group in _AROUND.items():
+        if pattern.count(f"<{tag}>") != pattern.count(f"</{tag}>"):
+            raise SpellingError(f"<{tag}> and </{tag}> do not stand in pairs")
+        pattern = pattern.replace(f"<{tag}>", f"(?P<{group}>").replace(f"</{tag}>", ")")
+    if left := _TAG.search(pattern):
+        known = ", ".join(f"<{tag}>" for tag in ("ADDR", "USER", "MAIL", *_AROUND))
+        raise SpellingError(f"unknown tag {left[0]}; known are {known}")
+    for group in ("addr", *_AROUND.values()):
+        if pattern.count(f"(?P<{group}>") > 1:
+            raise SpellingError(f"the {group} stands twice; write two patterns instead")
+    return pattern

@@ -18,7 +18,7 @@ from mailbanned.firewall.enforcer import Enforcer
 from mailbanned.firewall.firewalld import Firewalld
 from mailbanned.firewall.interim import Interim, NoInterim
 from mailbanned.firewall.nftables import Nftables
-from mailbanned.firewall.rules import Verdict
+from mailbanned.firewall.richrules import Verdict
 from mailbanned.firewall.sessions import Sessions
 
 #: Name in the configuration -> maker, given the zone ("" finds it out) and the verdict.

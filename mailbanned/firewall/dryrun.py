@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from mailbanned.firewall.base import Listed
-from mailbanned.firewall.rules import bannable
+from mailbanned.firewall.richrules import bannable
 from mailbanned.model import Subject
 
 

@@ -18,9 +18,9 @@ from typing import Literal
 
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
-from mailbanned.firewall.cutting import Cut, Cutting
 from mailbanned.firewall.interim import Interim, NoInterim
-from mailbanned.firewall.plan import Comparison, Job, Plan
+from mailbanned.firewall.reconciler import Comparison, Job, Plan
+from mailbanned.firewall.sessions import Cut, Cutting
 from mailbanned.log import get_logger
 from mailbanned.model import Subject, plain
 

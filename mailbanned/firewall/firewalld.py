@@ -16,11 +16,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 
-from mailbanned.firewall import calls
+from mailbanned.firewall import dbus
 from mailbanned.firewall.base import FirewallDown, Listed
-from mailbanned.firewall.bus import Bus, BusError, Signal
-from mailbanned.firewall.calls import Calls
-from mailbanned.firewall.rules import Rule, Verdict, is_marked, parse, render
+from mailbanned.firewall.dbus import Bus, BusError, Calls, Signal
+from mailbanned.firewall.richrules import Rule, Verdict, is_marked, parse, render
 from mailbanned.firewall.zones import choose, outward_interfaces
 from mailbanned.log import get_logger
 from mailbanned.model import Subject
@@ -31,15 +30,15 @@ _OWNER_CHANGED = "NameOwnerChanged"
 # Signals after which rules may be gone, or belong elsewhere. Never more than these: firewalld
 # sends hundreds of others in a burst.
 _LOSSES = {
-    (calls.NAME, "Reloaded"): "firewalld reloaded its rules",
-    (calls.NAME, "DefaultZoneChanged"): "firewalld's default zone changed",
-    (calls.NAME, "PanicModeEnabled"): "firewalld's panic mode was switched on",
-    (calls.NAME, "PanicModeDisabled"): "firewalld's panic mode was switched off",
-    (calls.ZONE, "ZoneOfInterfaceChanged"): "the zone of an interface changed",
-    (calls.ZONE, "InterfaceAdded"): "an interface was added to a zone",
-    (calls.ZONE, "InterfaceRemoved"): "an interface was removed from a zone",
+    (dbus.NAME, "Reloaded"): "firewalld reloaded its rules",
+    (dbus.NAME, "DefaultZoneChanged"): "firewalld's default zone changed",
+    (dbus.NAME, "PanicModeEnabled"): "firewalld's panic mode was switched on",
+    (dbus.NAME, "PanicModeDisabled"): "firewalld's panic mode was switched off",
+    (dbus.ZONE, "ZoneOfInterfaceChanged"): "the zone of an interface changed",
+    (dbus.ZONE, "InterfaceAdded"): "an interface was added to a zone",
+    (dbus.ZONE, "InterfaceRemoved"): "an interface was removed from a zone",
 }
-_PERMANENT_CHANGED = (calls.CONFIG_ZONE, "Updated")
+_PERMANENT_CHANGED = (dbus.CONFIG_ZONE, "Updated")
 
 _WRECKED = (
     "firewalld lost all its zones in a failed reload, and the host refuses new connections: "
@@ -100,11 +99,11 @@ class Firewalld:
         self._permanent_changed = True
         firewalld = Calls(bus)
         await firewalld.subscribe(
-            f"type='signal',sender='{calls.DBUS}',member='{_OWNER_CHANGED}',arg0='{calls.NAME}'"
+            f"type='signal',sender='{dbus.DBUS}',member='{_OWNER_CHANGED}',arg0='{dbus.NAME}'"
         )
         for interface, member in (*_LOSSES, _PERMANENT_CHANGED):
             await firewalld.subscribe(
-                f"type='signal',sender='{calls.NAME}',interface='{interface}',member='{member}'"
+                f"type='signal',sender='{dbus.NAME}',interface='{interface}',member='{member}'"
             )
         self._owner = await firewalld.owner()
 
@@ -214,7 +213,7 @@ class Firewalld:
                     _log.warning("Took bans out of the permanent rules", zone=zone, rules=count)
 
     def _receive(self, signal: Signal) -> None:
-        if signal.sender == calls.DBUS and signal.member == _OWNER_CHANGED:
+        if signal.sender == dbus.DBUS and signal.member == _OWNER_CHANGED:
             _, _, self._owner = signal.body
             self._lose("firewalld started" if self._owner else "firewalld stopped")
         elif signal.sender != self._owner:

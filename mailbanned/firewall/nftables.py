@@ -1,4 +1,6 @@
-"""Bans through a table of our own in nftables, for many bans and for the ports of containers.
+"""The program `nft`: one transaction or one listing at a time, and what its complaints mean.
+
+Bans through a table of our own in nftables, for many bans and for the ports of containers.
 
 Changes that come together go into one transaction of `nft`, one at a time; those that come
 meanwhile make the next. Nothing is listed to put a ban. What somebody else removes is found by
@@ -19,13 +21,65 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 
 from mailbanned.clock import Clock, SystemClock
-from mailbanned.firewall import table
+from mailbanned.firewall import nftscript
 from mailbanned.firewall.base import FirewallDown, Listed
-from mailbanned.firewall.nft import Gone, Nft
-from mailbanned.firewall.rules import Verdict
-from mailbanned.firewall.table import COMMON, Change, Place
+from mailbanned.firewall.nftscript import COMMON, Change, Place
+from mailbanned.firewall.richrules import Verdict
 from mailbanned.log import get_logger
 from mailbanned.model import Subject
+from mailbanned.subprocesses import run
+
+
+class Gone(Exception):
+    """Something that was named is not in the kernel: nothing was changed. The text is nft's."""
+
+
+class Nft:
+    """Runs `nft`.
+
+    command: the program, perhaps with words before it.
+    timeout: seconds that one run may take.
+    """
+
+    def __init__(self, command: Sequence[str], timeout: float) -> None:
+        self._command = command
+        self._timeout = timeout
+
+    async def change(self, script: str) -> None:
+        """Carries out a script as a whole or not at all. Raises FirewallDown or Gone."""
+        await self._run("-f", "-", script=script)
+
+    async def table(self, family: str, name: str) -> bytes:
+        """A table with all it holds, as JSON. Raises FirewallDown or Gone."""
+        return await self._run("-j", "list", "table", family, name)
+
+    async def _run(self, *options: str, script: str = "") -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                ended = await run(*self._command, *options, stdin=script.encode())
+        except TimeoutError:
+            raise FirewallDown(f"nft did not end in {self._timeout:g} s") from None
+        except OSError as error:
+            raise FirewallDown(
+                f"{self._command[0]} cannot be run ({error.strerror}): install the package nftables"
+            ) from error
+        if ended.status == 0:
+            return ended.output
+        if "not permitted" in ended.complaint:
+            raise FirewallDown(
+                "nft may not change the rules of the kernel: give the service the capability "
+                "CAP_NET_ADMIN, as the unit that comes with mailbanned does"
+            )
+        words = _first_error(ended.complaint)
+        if "No such file or directory" in words:
+            raise Gone(words)
+        raise FirewallDown(f"nft says: {words}")
+
+
+def _first_error(complaint: str) -> str:
+    """The first sentence of nft's complaints, without the place in the script."""
+    return complaint.splitlines()[0].rpartition("Error: ")[2][:200]
+
 
 _log = get_logger("firewall")
 
@@ -75,13 +129,13 @@ class Nftables:
 
     async def listed(self) -> Listed:
         try:
-            listing = await self._nft.table(table.FAMILY, table.NAME)
+            listing = await self._nft.table(nftscript.FAMILY, nftscript.NAME)
         except Gone:
             self._laid.clear()
             await self._lay_out(COMMON)
             return Listed(frozenset())
         soon = self._slack / 2
-        found = await asyncio.to_thread(table.read, listing, self._verdict, soon)
+        found = await asyncio.to_thread(nftscript.read, listing, self._verdict, soon)
         self._laid &= found.sound
         if broken := found.places - found.sound:
             _log.warning("Put the rules of our table again: they were not as they should be")
@@ -93,7 +147,7 @@ class Nftables:
         self, subject: Subject, until: float | None = None, *, anew: bool = False
     ) -> None:
         """As in Firewall. anew: the ban is there already, and is to end at another time."""
-        place, address = table.located(subject)
+        place, address = nftscript.located(subject)
         seconds = self._lifetime(until)
         # An older kernel keeps the end of a ban that is there, so that has to be taken first. It
         # is not done to every ban because it takes several times as long.
@@ -109,7 +163,7 @@ class Nftables:
         return max(1, seconds) if seconds <= _LONGEST else None
 
     async def remove(self, subject: Subject) -> None:
-        place, address = table.located(subject)
+        place, address = nftscript.located(subject)
         await self._change(Change(place, address, take=True))
         self._ending.discard(subject)
 
@@ -169,5 +223,5 @@ class Nftables:
         self._laid |= places
 
     def _script(self, batch: list[Change], places: set[Place]) -> str:
-        laid_out = table.layout(places, self._verdict) if places else ""
-        return laid_out + table.changes(batch)
+        laid_out = nftscript.layout(places, self._verdict) if places else ""
+        return laid_out + nftscript.changes(batch)

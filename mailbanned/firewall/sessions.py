@@ -1,4 +1,10 @@
-"""Cuts live TCP connections of banned subjects, which no firewall rule ends: `ss -K`.
+"""Ends the connections that banned subjects still have open: many subjects in one cut.
+
+New bans are cut at once, and those that come during a cut together in the next. Bans that the
+firewall lost and that are put again come back one by one, hundreds of them: each cut searches all
+sockets of the host, so these wait for each other for a moment.
+
+Cuts live TCP connections of banned subjects, which no firewall rule ends: `ss -K`.
 
 One call ends the connections of many subjects, half-open ones included, and those of IPv4 peers on
 IPv6 sockets. The kernel sends the peer a reset.
@@ -10,15 +16,56 @@ first connection was cut, that the kernel is able to do it is an assumption.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from mailbanned.firewall.base import FirewallRefused
-from mailbanned.firewall.programs import run
-from mailbanned.firewall.rules import bannable
+from mailbanned.firewall.richrules import bannable
 from mailbanned.log import get_logger
 from mailbanned.model import Network, Subject
+from mailbanned.subprocesses import run
+
+#: Ends live connections of the subjects.
+Cut = Callable[[Collection[Subject]], Awaitable[None]]
+
+_GATHER_S = 0.5  # how long a cut that is not urgent waits for more subjects
+
+
+class Cutting:
+    """Gathers subjects, and cuts their connections in `run`. cut: None leaves all connections."""
+
+    def __init__(self, cut: Cut | None) -> None:
+        self._cut = cut
+        self._subjects: set[Subject] = set()
+        self._due = asyncio.Event()
+        self._urgent = asyncio.Event()
+
+    def ask(self, subject: Subject, *, urgent: bool = True) -> None:
+        """Cuts the connections of a subject whose packets are dropped from now on.
+
+        urgent: at once; else within half a second, or with the next urgent cut.
+        """
+        if self._cut is not None:
+            self._subjects.add(subject)
+            self._due.set()
+            if urgent:
+                self._urgent.set()
+
+    async def run(self) -> None:
+        """Cuts until cancelled."""
+        if self._cut is None:
+            return
+        while True:
+            await self._due.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_S):
+                    await self._urgent.wait()
+            self._due.clear()
+            self._urgent.clear()
+            subjects, self._subjects = self._subjects, set()
+            await self._cut(subjects)
+
 
 _log = get_logger("firewall")
 

@@ -3,13 +3,12 @@
 No asyncio, clock, logging or files in here: time is an argument, decisions are return values.
 """
 
-from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
-from mailbanned.jails.engine import Engine
+from mailbanned.jails.engine import Engine, known
+from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules
-from mailbanned.jails.known import known
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.outages import BreakerRules, BreakerState, Opening
+from mailbanned.jails.outage import BreakerRules, BreakerState, Opening
 from mailbanned.jails.window import Windows
 
 __all__ = [

@@ -1,21 +1,59 @@
-"""The engine: the one place where failures become bans, and the room's only door.
+"""Which jails hear of a failure: found once for each source, rule and address, and remembered.
+
+The engine: the one place where failures become bans, and the room's only door.
 
 It is synchronous and owns all counting state. Whatever needs waiting (an account database, a
 firewall) is a value that it returns and an answer that it is given later.
+
+Who in given networks is banned or has failed, however many there are elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
-from mailbanned.jails.breaker import Breaker
-from mailbanned.jails.decisions import MANUAL, Decision, Question, Saved, WindowKey
+from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, JailRules
+from mailbanned.jails.jail import Jail, JailRules, Listener
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.listening import Listening
-from mailbanned.jails.outages import BreakerRules, Opening
+from mailbanned.jails.outage import Breaker, BreakerRules, Opening
+from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, network_of, subject_of
+
+# Most lines come from the same few addresses; a wave of others must not fill the memory.
+_REMEMBERED = 8192
+
+#: Source, rule and address.
+Key = tuple[str, str, str]
+
+
+class Listening:
+    """Listeners by key.
+
+    known: those found lately. (Looked at for every failure; what is not there is to be found.)
+    """
+
+    def __init__(self, jails: Mapping[str, Jail]) -> None:
+        self.known: dict[Key, tuple[Listener, ...]] = {}
+        self._jails = jails
+        self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
+
+    def of(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
+        """The jails that count what this rule finds in this source, as they hear of the address."""
+        return self.known.get((source, rule, address)) or self.find(source, rule, address)
+
+    def find(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
+        """As `of`, for what is not known."""
+        if (source, rule) not in self._concerned:
+            of = source, rule.partition("/")[0]
+            jails = (jail for jail in self._jails.values() if jail.of == of)
+            self._concerned[source, rule] = tuple(jails)
+        found = tuple(jail.listener(address) for jail in self._concerned[source, rule])
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        self.known[source, rule, address] = found
+        return found
 
 
 class Engine:
@@ -247,3 +285,23 @@ class Engine:
                 changed.update({(name, who): windows.times(who) for who in windows.changed})
                 windows.changed.clear()
         return changed
+
+
+def known(engine: Engine, networks: Iterable[Network]) -> list[Subject]:
+    """Everybody in these networks who is banned or has failures on record, each once."""
+    windows = [jail.windows for jail in engine.jails.values()]
+    held: list[Ledger | Windows] = [engine.ledger, *windows]
+    found: dict[Subject, None] = {}
+    for network in networks:
+        if network.num_addresses > 1:
+            found.update(dict.fromkeys(chain(*(one.within(network) for one in held))))
+        else:  # Then there are few subjects that it can be in, and nobody else is looked at.
+            subjects = _holding(network)
+            found.update(dict.fromkeys(s for s in subjects if any(s in one for one in held)))
+    return list(found)
+
+
+def _holding(address: Network) -> list[Subject]:
+    """Every subject, of whatever size, that holds the address; the smallest first."""
+    lengths = range(address.prefixlen, -1, -1)
+    return [Subject(str(address.supernet(new_prefix=length))) for length in lengths]

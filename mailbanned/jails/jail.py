@@ -1,17 +1,102 @@
-"""One jail: which failures count, how many make a ban, and how long it lasts."""
+"""How many clients of one network a jail has banned lately, so that a ban may fall on the network.
+
+Known limit: the 10,000 networks in which somebody was banned last are remembered.
+
+How often each subject was banned before in one jail, so that bans may grow.
+
+Known limit: the 50,000 subjects that were banned last are remembered.
+
+One jail: which failures count, how many make a ban, and how long it lasts.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mailbanned.jails.attempts import Attempts
+from mailbanned.jails.dedup import Attempts
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.neighbours import Neighbours, around
-from mailbanned.jails.offences import Offences, grown
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
+
+_NETWORKS_REMEMBERED = 10_000
+
+
+class Neighbours:
+    """Banned subjects, and when, by the network that they are in."""
+
+    def __init__(self) -> None:
+        self._banned: OrderedDict[Subject, dict[Subject, float]] = OrderedDict()
+
+    def note(self, network: Subject, subject: Subject, at: float, findtime: float) -> int:
+        """A subject of the network is banned; returns how many were within findtime before."""
+        banned = self._banned.setdefault(network, {})
+        self._banned.move_to_end(network)
+        banned[subject] = at
+        for other in [who for who, since in banned.items() if since <= at - findtime]:
+            del banned[other]
+        if len(self._banned) > _NETWORKS_REMEMBERED:
+            self._banned.popitem(last=False)
+        return len(banned)
+
+    def forget(self, network: Subject) -> None:
+        """Nobody in this network was banned."""
+        self._banned.pop(network, None)
+
+
+def around(subject: Subject, ipv4: int, ipv6: int) -> Subject | None:
+    """The network that a subject is in, by the length of its prefix; None if it is no wider."""
+    network = network_of(subject)
+    length = ipv4 if network.version == 4 else ipv6
+    if network.prefixlen <= length:
+        return None
+    return Subject(str(network.supernet(new_prefix=length)))
+
+
+_BANS_REMEMBERED = 50_000
+# A century; beyond it dates cannot be computed with.
+_LONGEST = 100 * 365 * 86400.0
+
+
+class Offences:
+    """Bans in a row: whoever stays quiet for `forgive` seconds after a ban's end begins anew."""
+
+    def __init__(self) -> None:
+        # In the order of the last ban: how many there were in a row, and when the last one ends.
+        self._bans: OrderedDict[Subject, tuple[int, float]] = OrderedDict()
+
+    def before(self, subject: Subject, at: float, forgive: float) -> int:
+        """How many bans count against a subject that is banned at that time."""
+        bans, end = self._bans.get(subject, (0, 0.0))
+        return bans if at - end <= forgive else 0
+
+    def note(self, subject: Subject, at: float, until: float, forgive: float) -> None:
+        """One more ban."""
+        self._bans[subject] = self.before(subject, at, forgive) + 1, until
+        self._bans.move_to_end(subject)
+        if len(self._bans) > _BANS_REMEMBERED:
+            self._bans.popitem(last=False)
+
+    def take_back(self, subject: Subject) -> None:
+        """The last ban was a mistake."""
+        bans, end = self._bans.get(subject, (0, 0.0))
+        if bans > 1:
+            self._bans[subject] = bans - 1, end
+        else:
+            self.forget(subject)
+
+    def forget(self, subject: Subject) -> None:
+        """All is forgiven."""
+        self._bans.pop(subject, None)
+
+
+def grown(bantime: float, factor: float, before: int, most: float | None) -> float:
+    """How long a ban lasts (s) after so many before it. most: the longest; None is a century."""
+    longest = _LONGEST if most is None else min(most, _LONGEST)
+    # What is multiplied a thousand times is beyond any limit, and must not be beyond floats.
+    return max(bantime, min(longest, bantime * min(factor ** min(before, 50), 1e12)))
 
 
 @dataclass(frozen=True, slots=True)

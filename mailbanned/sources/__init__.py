@@ -29,10 +29,10 @@ A new kind of source is one file with a Source and one line where the daemon bui
 """
 
 from mailbanned.sources.base import Emit, PathState, Source, SourceState
-from mailbanned.sources.file import FileSource
-from mailbanned.sources.journal import JournalSource
-from mailbanned.sources.journalctl import Journalctl
-from mailbanned.sources.watcher import Watcher
+from mailbanned.sources.file.source import FileSource
+from mailbanned.sources.file.watcher import Watcher
+from mailbanned.sources.journal.reader import Journalctl
+from mailbanned.sources.journal.source import JournalSource
 
 __all__ = [
     "Emit",

@@ -5,7 +5,7 @@ them. So after a crash the lines after the position are read again, and none is 
 """
 
 from mailbanned.store.base import Changes, MemoryStore, Past, State, Store, StoreError, Windows
-from mailbanned.store.packed import Packed
+from mailbanned.store.packed_counts import Packed
 from mailbanned.store.sqlite import SQLiteStore
 
 __all__ = [

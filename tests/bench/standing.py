@@ -13,9 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 
-from mailbanned.firewall import calls
-from mailbanned.firewall.bus import Bus, Signal
-from mailbanned.firewall.calls import Calls
+from mailbanned.firewall import dbus
+from mailbanned.firewall.dbus import Bus, Calls, Signal
 from tests.bench.bare import add_rules
 from tests.bench.host import Host, KernelRules
 from tests.bench.table import Row, measured, median, spread
@@ -86,7 +85,7 @@ async def _reload_signals(host: Host) -> AsyncIterator[Callable[[], Awaitable[fl
 
     bus = Bus(receive, lambda _: None, 10.0)
     await bus.open(host.lab.bus_address)
-    await Calls(bus).subscribe(f"type='signal',interface='{calls.NAME}',member='Reloaded'")
+    await Calls(bus).subscribe(f"type='signal',interface='{dbus.NAME}',member='Reloaded'")
     try:
         yield heard.get
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mailbanned.cli.screen import screen, trouble
+from mailbanned.cli.render_status import screen, trouble
 from mailbanned.cli.status import plain
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)

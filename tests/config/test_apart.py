@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.config import SHIPPED, ConfigError
-from mailbanned.config.apart import load_apart
+from mailbanned.config.isolated import load_apart
 from mailbanned.config.load import load
 from mailbanned.filters import Stamps, split
 from tests.config.support import SMALL, Folder
@@ -66,7 +66,8 @@ async def test_without_another_process_it_is_read_here(
 def test_the_daemon_does_not_carry_the_library(tmp_path: Path) -> None:
     """Importing the daemon brings no pydantic."""
     code = (
-        "import mailbanned.daemon, mailbanned.config.apart, sys; print('pydantic' in sys.modules)"
+        "import mailbanned.daemon, mailbanned.config.isolated, sys; "
+        "print('pydantic' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailbanned.config import SHIPPED
-from mailbanned.config.docs import page
 from mailbanned.config.load import load
+from mailbanned.config.reference import page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,7 +21,7 @@ def examples(name: str) -> list[str]:
 
 
 def test_the_page_of_options_is_what_the_code_writes() -> None:
-    """docs/configuration.md is up to date; if not: python -m mailbanned.config.docs > FILE."""
+    """docs/configuration.md is up to date; if not: python -m mailbanned.config.reference > FILE."""
     assert (DOCS / "configuration.md").read_text(encoding="utf-8") == page()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailbanned.config.units import bantime, duration, is_name, network, zone
+from mailbanned.config.options import bantime, duration, is_name, network, zone
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 CENTURY = 100 * 365 * 86400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mailbanned.accounts import CachedAccounts
-from mailbanned.daemon.asker import Asker
+from mailbanned.daemon.accounts import Asker
 from mailbanned.jails import Question
 from mailbanned.model import Failure
 from tests.accounts.scripted import ManualClock, ScriptedLookup

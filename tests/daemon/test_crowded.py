@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailbanned.clock import SystemClock
-from mailbanned.daemon.core import Core
-from mailbanned.daemon.saver import Saver
+from mailbanned.daemon.pipeline import Core
+from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine
 from mailbanned.store import MemoryStore
 from tests.jails.support import fail, rules

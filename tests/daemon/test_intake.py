@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from mailbanned.daemon.intake import Intake
+from mailbanned.daemon.scheduler import Intake
 from mailbanned.model import Block
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailbanned.daemon.core import Core
-from mailbanned.daemon.saver import Saver
+from mailbanned.daemon.pipeline import Core
+from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine
 from mailbanned.model import Subject
 from mailbanned.store import MemoryStore

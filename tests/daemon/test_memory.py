@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.cli.shared import load
+from mailbanned.cli.common import load
 from mailbanned.clock import SystemClock
 from mailbanned.config import Config
-from mailbanned.daemon.core import Core
-from mailbanned.daemon.restoring import take_up_counts
-from mailbanned.daemon.saver import Saver
+from mailbanned.daemon.daemon import take_up_counts
+from mailbanned.daemon.pipeline import Core
+from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine
 from mailbanned.model import Block
 from mailbanned.store import Changes, SQLiteStore, Store
@@ -80,9 +80,9 @@ def _empty_caches() -> None:
 def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
     """Caches are small; the test begins to trace. What is frozen is in no list of objects."""
     gc.unfreeze()
-    monkeypatch.setattr("mailbanned.jails.attempts._REMEMBERED", 100)
-    monkeypatch.setattr("mailbanned.jails.listening._REMEMBERED", 100)
-    monkeypatch.setattr("mailbanned.daemon.evidence._ADDRESSES", 100)
+    monkeypatch.setattr("mailbanned.jails.dedup._REMEMBERED", 100)
+    monkeypatch.setattr("mailbanned.jails.engine._REMEMBERED", 100)
+    monkeypatch.setattr("mailbanned.daemon.recent_lines._ADDRESSES", 100)
     yield Traced()
     tracemalloc.stop()
     gc.freeze()

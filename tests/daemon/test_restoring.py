@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.cli.shared import load
-from mailbanned.daemon.service import Daemon
+from mailbanned.cli.common import load
+from mailbanned.daemon.daemon import Daemon
 from mailbanned.model import Ban, Subject
 from mailbanned.store import Changes, SQLiteStore, State
 from tests.running import write_config

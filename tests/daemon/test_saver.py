@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from mailbanned.clock import SystemClock
-from mailbanned.daemon.saver import Saver
+from mailbanned.daemon.writer import Saver
 from mailbanned.model import Ban, Subject
 from mailbanned.store import Changes, MemoryStore, StoreError
 from tests.waiting import HANG_S

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailbanned.cli.shared import span
+from mailbanned.cli.common import span
 from mailbanned.config import SHIPPED, Config
+from mailbanned.config.config import account_query
 from mailbanned.config.load import load
-from mailbanned.config.schema import File, JailTable, SourceTable
-from mailbanned.config.values import account_query
+from mailbanned.config.options import File, JailTable, SourceTable
 from tests.documents.pages import blocks, flowing, table, words
 from tests.fuzz.targets import TARGETS
 from tests.host.boot import ADDRESSES4, PROGRAMS
 from tests.host.mailhost import PASSWORD, USERS
 from tests.running import Running, write_config
-from tests.test_floors import FLOORS, HOUSE, libraries
+from tests.test_layers import contracts
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +54,28 @@ def test_there_are_as_many_samples_as_is_said(shipped: Config) -> None:
 
 
 def test_the_libraries() -> None:
-    """docs/architecture.md has each library with the file or room that imports it."""
+    """docs/architecture.md has each library with the module or package that may import it."""
     named = {
-        re.sub(r"[^a-z0-9]", "", name): row[2].strip("`/")
+        name.strip("`").replace("-", "_"): row[2].strip("`").removesuffix(".py").strip("/")
         for row in table("docs/architecture.md", "library")
         for name in row[0].split(", ")
     }
-    used = {re.sub(r"[^a-z0-9]", "", name): files for name, files in libraries(HOUSE).items()}
-    used["googlere2"] = used.pop("re2")
-    assert named.keys() == used.keys()
-    for name, files in used.items():
-        assert {file for file in files if not file.startswith(named[name])} == set(), name
-
-
-def test_the_floors() -> None:
-    """docs/architecture.md has each room on the floor that the tests hold it to."""
-    rows = table("docs/architecture.md", "floor")
-    found = {
-        room: -1 if row[0] == "cellar" else int(row[0])
-        for row in rows
-        for room in re.findall(r"`(\w+)`", row[1])
+    named["re2"] = named.pop("google_re2")
+    allowed = {
+        library: importer.removeprefix("mailbanned.").removesuffix(".**").replace(".", "/")
+        for contract in contracts("protected")
+        for library in contract["protected_modules"]
+        for importer in contract["allowed_importers"]
     }
-    assert found == {room: floor for room, floor in FLOORS.items() if room}
-    assert all(int(b[0]) > int(a[0]) for a, b in pairwise(rows[1:]))
+    assert named.keys() == allowed.keys()
+    assert {name for name in named if not allowed[name].startswith(named[name])} == set()
+
+
+def test_the_layers() -> None:
+    """docs/architecture.md has the layers that import-linter holds the packages to."""
+    rows = [re.findall(r"`(\w+)`", row[1]) for row in table("docs/architecture.md", "layer")]
+    [contract] = contracts("layers")
+    assert rows == [layer.split(" | ") for layer in reversed(contract["layers"])]
 
 
 def test_the_mail_host_and_the_fuzzer() -> None:

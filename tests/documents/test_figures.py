@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from mailbanned.accounts import CachedAccounts, mysql
-from mailbanned.daemon import intake, leaks, saver, service
+from mailbanned.daemon import daemon, ineffective_bans, scheduler, writer
 from mailbanned.filters import filterset, pattern
-from mailbanned.firewall import Enforcer, Nftables, interim
-from mailbanned.firewall import table as nft
-from mailbanned.jails import attempts
-from mailbanned.sources import Watcher, hearing, nudge
-from mailbanned.store import schema as store
+from mailbanned.firewall import Enforcer, Nftables, interim, nftscript
+from mailbanned.jails import dedup
+from mailbanned.sources import Watcher, health
+from mailbanned.sources.journal import wakeup
+from mailbanned.store import sqlite
 from tests.documents.pages import TOP, flowing
 
 _WORDS = {1: "one", 2: "two", 5: "five", 8: "Eight", 10: "ten", 20: "twenty", 50: "fifty"}
@@ -41,7 +41,7 @@ def _unit(key: str) -> float:
 _CACHE = CachedAccounts.__init__
 _KNOWN, _UNKNOWN = _default(_CACHE, "known_for") / 60, _default(_CACHE, "unknown_for")
 _SLACK = _default(Nftables.__init__, "slack") / 60
-_SETTLED = _number(service._SETTLED_WITHIN_S)
+_SETTLED = _number(daemon._SETTLED_WITHIN_S)
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,18 @@ _SETTLED = _number(service._SETTLED_WITHIN_S)
         ),
         ("operations", f"kernel ends them {_number(_SLACK)} minutes after their time"),
         ("operations", f"bans end {_number(_SLACK)} minutes after their time"),
-        ("operations", f"more than {_number(leaks.GRACE_S)} seconds after its ban"),
-        ("operations", f"grows for {_number(hearing.MUTE_S / 60)} minutes"),
-        ("operations", f"`prerouting` with priority {nft._PRIORITY},"),
-        ("operations", f"in the last {_number(attempts._CONNECTION_S / 60)} minutes"),
-        ("operations", f"history ({store._HISTORY_ROWS:,} bans at most)"),
-        ("moving-from-fail2ban", f"history, {store._HISTORY_ROWS:,} bans at most"),
+        ("operations", f"more than {_number(ineffective_bans.GRACE_S)} seconds after its ban"),
+        ("operations", f"grows for {_number(health.MUTE_S / 60)} minutes"),
+        ("operations", f"`prerouting` with priority {nftscript._PRIORITY},"),
+        ("operations", f"in the last {_number(dedup._CONNECTION_S / 60)} minutes"),
+        ("operations", f"history ({sqlite._HISTORY_ROWS:,} bans at most)"),
+        ("moving-from-fail2ban", f"history, {sqlite._HISTORY_ROWS:,} bans at most"),
         ("adding", f"(at most {pattern.MOST_TIMES} are believed)"),
         ("architecture", f"last {filterset._RARE} lines of a kind"),
         ("architecture", f"{_number(filterset._MOST_GATHERED)} kinds at most"),
-        ("architecture", f"has room for {_number(intake._BLOCKS)} blocks"),
-        ("architecture", f"gets {_number(intake._TURN_S * 1000)} milliseconds at a time"),
-        ("architecture", f"looked at {_number(1 / nudge._LOOK_S)} times a second"),
+        ("architecture", f"has room for {_number(scheduler._BLOCKS)} blocks"),
+        ("architecture", f"gets {_number(scheduler._TURN_S * 1000)} milliseconds at a time"),
+        ("architecture", f"looked at {_number(1 / wakeup._LOOK_S)} times a second"),
         ("architecture", f"{_number(1000 / _default(Watcher.__init__, 'step_ms'))} times a second"),
         ("architecture", f"has waited {mysql._PATIENCE_S * 1000:g} ms"),
     ],
@@ -83,7 +83,7 @@ def test_figures_that_are_words() -> None:
     minute."""
     page = flowing("docs/operations.md")
     assert "saved within a tenth of a second, everything else every second" in page
-    assert (saver._TOGETHER, saver._PAUSE) == (0.1, 1.0)
+    assert (writer._TOGETHER, writer._PAUSE) == (0.1, 1.0)
     assert "ends by itself a minute later" in page
     assert "(ten seconds more for every hundred that wait)" in page
     assert (interim._LIFETIME_S, 100 * interim._EACH_S) == (60.0, 10.0)

@@ -52,7 +52,7 @@ def test_paths_are_there() -> None:
         and not _EXAMPLE.search(one.text)
         and one.text not in made
     ]
-    assert {"daemon/core.py", "tests/real/", "scripts/base.sh", ".ci/run"} <= {
+    assert {"daemon/pipeline.py", "tests/real/", "scripts/base.sh", ".ci/run"} <= {
         one.text for one in paths
     }
     assert [

@@ -14,11 +14,11 @@ from tests.documents.pages import TOP, blocks, created
 
 # Where a piece of code goes that is no whole file: it stands in front of this text.
 _PLACES = {
-    "    socket: str": ("mailbanned/config/schema.py", "    timezone: Annotated[ZoneInfo"),
-    "    if table.socket": ("mailbanned/daemon/build.py", "    if table.journal is not None:"),
+    "    socket: str": ("mailbanned/config/options.py", "    timezone: Annotated[ZoneInfo"),
+    "    if table.socket": ("mailbanned/daemon/factory.py", "    if table.journal is not None:"),
     '    "list-file"': ("mailbanned/firewall/__init__.py", '    "dry-run": lambda'),
     '    "banned"': ("mailbanned/cli/main.py", '    "check": '),
-    "    audit: ": ("mailbanned/config/schema.py", "    interim: bool"),
+    "    audit: ": ("mailbanned/config/options.py", "    interim: bool"),
 }
 # What the recipes say in words: (file, what stands there, what takes its place).
 _CHANGES = (
@@ -29,17 +29,18 @@ _CHANGES = (
     ),
     (
         "mailbanned/sources/__init__.py",
-        "from mailbanned.sources.file ",
-        "from mailbanned.sources.datagram import DatagramSource\nfrom mailbanned.sources.file ",
+        "from mailbanned.sources.file.source ",
+        "from mailbanned.sources.datagram import DatagramSource\n"
+        "from mailbanned.sources.file.source ",
     ),
     ("mailbanned/sources/__init__.py", "__all__ = [", '__all__ = [\n    "DatagramSource",'),
     (
-        "mailbanned/config/schema.py",
+        "mailbanned/config/options.py",
         "(self.path is None) == (self.journal is None)",
         "[self.path, self.journal, self.socket].count(None) != 2",
     ),
     ("mailbanned/config/load.py", '_PLACES = ("path",', '_PLACES = ("socket", "path",'),
-    ("mailbanned/daemon/build.py", "import FileSource,", "import DatagramSource, FileSource,"),
+    ("mailbanned/daemon/factory.py", "import FileSource,", "import DatagramSource, FileSource,"),
     (
         "mailbanned/firewall/__init__.py",
         "from mailbanned.firewall.nftables ",
@@ -91,7 +92,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _change(top / file, before, piece + before)
     for change in _CHANGES:
         _change(top / change[0], *change[1:])
-    enforcing = top / "mailbanned/daemon/enforcing.py"
+    enforcing = top / "mailbanned/daemon/firewall.py"
     (call,) = (one for one in pieces if "Enforcer(" in one)
     begin, _, rest = enforcing.read_text().partition("        self._enforcer = Enforcer(")
     enforcing.write_text(begin + call + rest[rest.index("        self._core.firewall") :])

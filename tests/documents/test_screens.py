@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.report import text as report
+from mailbanned.cli.render_test import text as report
 from tests.cli.test_status import NOW, breaker, shown, source, status
 from tests.documents.pages import block, is_shown
 

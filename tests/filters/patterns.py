@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from mailbanned.filters.prefix import split
-from mailbanned.filters.spelling import expand
-from mailbanned.filters.stamps import Stamps
+from mailbanned.filters.pattern import expand
+from mailbanned.logformat.syslog import split
+from mailbanned.logformat.timestamps import Stamps
 from tests.filters.shipped import FOLDER, NOW
 
 

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from mailbanned.config.filterfile import load_filter
-from mailbanned.containers import plain
 from mailbanned.filters import Filter, FilterSet, Stamps
+from mailbanned.logformat.messages import plain
 from mailbanned.model import Failure
 
 FOLDER = Path(__file__).parents[2] / "config" / "filters"

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from mailbanned.filters import PatternError
 from mailbanned.filters.diagnose import END, Stop, show, stops
-from mailbanned.filters.pattern import compiled
-from mailbanned.filters.spelling import expand
+from mailbanned.filters.pattern import compiled, expand
 from tests.filters.patterns import Written, shipped_patterns, shipped_texts, written
 from tests.filters.shipped import NAMES
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.containers import plain
 from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, Tally, split
+from mailbanned.logformat.messages import plain
 from mailbanned.model import Failure, Line, Sign
 from tests.filters.shipped import NAMES, NOW, filter_set, shipped
 

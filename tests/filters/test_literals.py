@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailbanned.filters.literals import required
 from mailbanned.filters.pattern import compiled
+from mailbanned.filters.regex import required
 from tests.filters.patterns import Written, shipped_file, shipped_patterns, shipped_texts, written
 from tests.filters.shipped import NAMES
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailbanned.filters import search
-from mailbanned.filters.search import Search, minimal
+from mailbanned.filters import prefilter
+from mailbanned.filters.prefilter import Search, minimal
 
 # Few letters, so that texts overlap with themselves and each other, and stand in one another.
 LETTERS = st.lists(st.sampled_from([b"a", b"b", b" "]), min_size=1, max_size=5).map(b"".join)
@@ -31,7 +31,7 @@ def test_it_finds_what_a_plain_search_finds(texts: list[bytes], block: bytes, pi
     """Whatever overlaps, and wherever a block is divided for it."""
     those = minimal(texts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "_PIECE", piece)
+        patch.setattr(prefilter, "_PIECE", piece)
         found = list(Search(those).lines(block))
     assert [(block[start:end], mask) for start, end, mask in found] == plainly(those, block)
     assert all(end == len(block) or block[end : end + 1] == b"\n" for _, end, _ in found)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.firewall.bus import Bus, BusError, ErrorReply, Signal
+from mailbanned.firewall.dbus import Bus, BusError, ErrorReply, Signal
 from tests.firewall.fakebus import FakeBus, error, listening, silence, values
 from tests.waiting import HANG_S, until
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailbanned.firewall import Listed
-from mailbanned.firewall.plan import Job, Plan
+from mailbanned.firewall.reconciler import Job, Plan
 from mailbanned.model import Subject
 from tests.firewall.support import subjects
 

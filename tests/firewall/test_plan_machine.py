@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mailbanned.firewall import Listed
-from mailbanned.firewall.plan import Job, Plan
+from mailbanned.firewall.reconciler import Job, Plan
 from mailbanned.model import Subject
 from tests.firewall.support import subjects
 

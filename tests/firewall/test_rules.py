@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mailbanned.firewall import FirewallRefused
-from mailbanned.firewall.rules import Rule, Verdict, bannable, is_marked, parse, render
+from mailbanned.firewall.richrules import Rule, Verdict, bannable, is_marked, parse, render
 from mailbanned.model import Subject, subject_of
 
 VERDICTS: list[Verdict] = ["drop", "reject"]

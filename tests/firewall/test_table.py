@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailbanned.firewall import Verdict
-from mailbanned.firewall.table import Place, layout, located, read
+from mailbanned.firewall.nftscript import Place, layout, located, read
 from mailbanned.model import Subject
 
 CHAIN = {"name": "ipv4_32", "type": "filter", "hook": "prerouting", "prio": -310,

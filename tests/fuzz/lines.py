@@ -12,9 +12,9 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
-from mailbanned.containers import plain, taken
 from mailbanned.filters import FilterSet, Stamps
 from mailbanned.jails import Engine, JailRules, Question
+from mailbanned.logformat.messages import plain, taken
 from mailbanned.model import Ban, Failure, Sign, network_of, parse_address, subject_of
 from tests.filters import test_dovecot, test_postfix, test_sshd
 from tests.filters.shipped import NAMES, NOW, shipped

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailbanned.jails.attempts import Attempts
+from mailbanned.jails.dedup import Attempts
 from mailbanned.model import Subject
 from tests.filters.shipped import NOW, failures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailbanned.jails import BreakerRules, Opening
-from mailbanned.jails.breaker import Breaker
+from mailbanned.jails.outage import Breaker
 from mailbanned.model import Subject
 
 DEAD = "mysql: connect failed"

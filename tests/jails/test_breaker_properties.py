@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.jails import BreakerRules
-from mailbanned.jails.breaker import Breaker
+from mailbanned.jails.outage import Breaker
 from mailbanned.model import Subject
 from tests.jails.test_breaker import Host
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.jails import Engine
-from mailbanned.jails.offences import Offences, grown
+from mailbanned.jails.jail import Offences, grown
 from mailbanned.model import Sign
 from tests.jails.support import ONE, OTHER, bans, fail, rules, subject
 

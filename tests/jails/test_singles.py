@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.jails.singles import Singles
+from mailbanned.jails.window import Singles
 from mailbanned.model import Subject, meet, network_of
 
 V4 = st.integers(0, 2**32 - 1).map(lambda number: Subject(f"{IPv4Address(number)}/32"))
@@ -115,7 +115,7 @@ def test_the_quiet_go_as_others_come() -> None:
 
 def test_a_full_one_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without room the oldest make way for the newest, and are counted."""
-    monkeypatch.setattr("mailbanned.jails.singles._ROOM", 40)
+    monkeypatch.setattr("mailbanned.jails.window._ROOM", 40)
     singles = Singles()
     for number in range(50_000):
         singles.swap(address(number), float(number), -inf)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mailbanned.model import Block
 from mailbanned.sources import FileSource, Watcher
-from mailbanned.sources.watcher import Subscription
+from mailbanned.sources.file.watcher import Subscription
 from tests.simulation.filesystem import FileSystem, Inodes
 from tests.simulation.moves import WORLD, Scenario, moves, scenario
 from tests.simulation.simulation import Move, Outcome, Run

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mailbanned.sources.checkpoint import HEAD_BYTES
+from mailbanned.sources.file.checkpoint import HEAD_BYTES
 from tests.simulation.content import Content, Writer
 from tests.simulation.files import Files
 from tests.simulation.names import Names

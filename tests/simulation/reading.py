@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from mailbanned.model import Block
 from mailbanned.sources import Journalctl, JournalSource
-from mailbanned.sources.journalctl import Outage
+from mailbanned.sources.journal.reader import Outage
 from tests.simulation.driver import empty_folder
 from tests.simulation.handed import Handed
 from tests.simulation.journals import MOST, Record

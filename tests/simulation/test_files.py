@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.checkpoint import Head, SavedCheckpoints
+from mailbanned.sources.file.checkpoint import Head, SavedCheckpoints
 from tests.simulation import campaign
 from tests.simulation.driver import FileSimulation
 from tests.simulation.kept import FILES
@@ -97,7 +97,7 @@ def test_a_source_that_believes_names_is_found_out(monkeypatch: pytest.MonkeyPat
 
 def test_a_source_that_looks_for_no_copies_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """If rotated files are never looked into, lines are lost."""
-    monkeypatch.setattr("mailbanned.sources.candidates.rotated", lambda *_: [])
+    monkeypatch.setattr("mailbanned.sources.file.candidates.rotated", lambda *_: [])
     assert _first_failure(100) is not None
 
 

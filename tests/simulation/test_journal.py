@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.places import Place
-from mailbanned.sources.shares import Share
+from mailbanned.sources.journal.entry import Place
+from mailbanned.sources.journal.subscription import Share
 from tests.simulation import campaign
 from tests.simulation.kept import JOURNAL
 from tests.simulation.reading import JournalSimulation

@@ -14,7 +14,7 @@ from types import TracebackType
 from mailbanned.clock import SystemClock
 from mailbanned.model import Block
 from mailbanned.sources import FileSource, SourceState, Watcher
-from mailbanned.sources.tail import CHUNK_BYTES
+from mailbanned.sources.file.reader import CHUNK_BYTES
 from tests.waiting import until as until
 
 

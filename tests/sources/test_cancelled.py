@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import pytest
 
-from mailbanned.sources.tail import Tail
+from mailbanned.sources.file.reader import Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailbanned.clock import SystemClock
-from mailbanned.sources import FileSource, Journalctl, JournalSource, Watcher, tail
+from mailbanned.sources import FileSource, Journalctl, JournalSource, Watcher
+from mailbanned.sources.file import reader
 from tests.runtimes import cri
 from tests.sources.contract import Log, SourceContract
 from tests.sources.journals import Journal
@@ -112,7 +113,7 @@ class JournalLog:
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the contract calls many lines does not fit into one of them."""
-    monkeypatch.setattr(tail, "CHUNK_BYTES", 128 * 1024)
+    monkeypatch.setattr(reader, "CHUNK_BYTES", 128 * 1024)
 
 
 class TestPlainLog(SourceContract):

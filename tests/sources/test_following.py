@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.tail import CHUNK_BYTES
+from mailbanned.sources.file.reader import CHUNK_BYTES
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources import Watcher
-from mailbanned.sources import watcher as watcher_module
-from mailbanned.sources.haste import Haste
-from mailbanned.sources.watcher import Subscription
+from mailbanned.sources.file import watcher as watcher_module
+from mailbanned.sources.file.inotify import Haste
+from mailbanned.sources.file.watcher import Subscription
 from tests.sources.rig import append
 from tests.sources.test_watcher import no_free_descriptors
 from tests.sources.wakeups import woken

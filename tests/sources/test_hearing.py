@@ -8,8 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from mailbanned.sources.hearing import Hearing
-from mailbanned.sources.troubles import Trouble
+from mailbanned.sources.health import Hearing, Trouble
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

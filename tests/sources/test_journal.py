@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mailbanned.sources import journalctl
+from mailbanned.sources.journal import reader
 from tests.sources.journals import Journal, Sources
 from tests.sources.rig import HastyClock
 from tests.waiting import HANG_S, until
@@ -162,7 +162,7 @@ async def test_journalctl_ends_with_the_daemon(
 ) -> None:
     """When reading is stopped, its journalctl is gone, even one that ignores SIGTERM."""
     # One that obeys is not waited for to the end of this time.
-    monkeypatch.setattr(journalctl, "_END_S", 0.5 if deaf else 10 * HANG_S)
+    monkeypatch.setattr(reader, "_END_S", 0.5 if deaf else 10 * HANG_S)
     sources = Sources(journal.command)
     sources.start("sshd", "sshd")
     async with asyncio.timeout(HANG_S), sources.reading():
@@ -180,7 +180,7 @@ async def test_a_deaf_journalctl_is_not_left_behind_in_a_hurry(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the daemon ends while its journalctl is being exchanged, the old one is gone, too."""
-    monkeypatch.setattr(journalctl, "_END_S", 10 * HANG_S)
+    monkeypatch.setattr(reader, "_END_S", 10 * HANG_S)
     sources = Sources(journal.command)
     sources.start("sshd", "sshd")
     async with asyncio.timeout(HANG_S), sources.reading():

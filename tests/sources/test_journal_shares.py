@@ -11,7 +11,7 @@ import pytest
 
 from mailbanned.clock import SystemClock
 from mailbanned.sources import Journalctl
-from mailbanned.sources.places import Place
+from mailbanned.sources.journal.entry import Place
 from tests.sources.journals import Journal, Sources
 from tests.waiting import until
 

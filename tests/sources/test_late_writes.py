@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.watcher import LOOK_S
+from mailbanned.sources.file.watcher import LOOK_S
 from tests.sources.rig import Reader, append, long_ago
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailbanned.containers import plain
-from mailbanned.sources.lines import Cut, Messages, cut, messages
+from mailbanned.logformat.messages import Cut, Messages, cut, messages, plain
 from tests.runtimes import Message, Write, Written, cri, docker, logs, written
 
 LIMIT = 200

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.checkpoint import HEAD_BYTES, SavedCheckpoints
-from mailbanned.sources.raw import Packed
+from mailbanned.sources.file.checkpoint import HEAD_BYTES, SavedCheckpoints
+from mailbanned.sources.file.rawfile import Packed
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.nudge import Nudge
+from mailbanned.sources.journal.wakeup import Nudge
 from tests.waiting import until
 
 # What it does goes on in the loop alone, but for files, which nobody else touches.

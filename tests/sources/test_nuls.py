@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.lines import MAX_LINE, Messages, messages
+from mailbanned.logformat.messages import MAX_LINE, Messages, messages
 from tests.runtimes import cri
 from tests.sources.rig import Reader, append
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailbanned.sources.places import Place
+from mailbanned.sources.journal.entry import Place
 
 A5, A10 = Place(100, "s=a;i=5;b=1;t=64"), Place(90, "s=a;i=10;b=1;t=5a")
 B1 = Place(95, "s=b;i=1;b=1;t=5f")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailbanned.sources import records
-from mailbanned.sources.records import fields, is_believed, matches, parse
+from mailbanned.sources.journal import entry
+from mailbanned.sources.journal.entry import fields, is_believed, matches, parse
 
 SSHD = {
     "__CURSOR": "s=1;i=2",
@@ -29,7 +29,7 @@ def line(told: dict[str, Any], *entries: str) -> bytes | None:
     assert record is not None
     assert record.place == (1777610588123456, "s=1;i=2")
     believed = any(is_believed(record, entry) for entry in entries or ("sshd",))
-    return records.line(record) if believed else None
+    return entry.line(record) if believed else None
 
 
 def test_a_record_reads_like_a_line_of_syslog() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.start import first_recent
+from mailbanned.sources.file.start import first_recent
 from tests.sources.rig import Reader, append, long_ago
 from tests.waiting import until
 

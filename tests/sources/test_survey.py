@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailbanned.sources.survey import survey
+from mailbanned.sources.file.discovery import survey
 
 
 def test_files_of_a_glob(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.checkpoint import HEAD_BYTES
-from mailbanned.sources.raw import Raw
-from mailbanned.sources.tail import AHEAD, Rewritten, Tail
+from mailbanned.sources.file.checkpoint import HEAD_BYTES
+from mailbanned.sources.file.rawfile import Raw
+from mailbanned.sources.file.reader import AHEAD, Rewritten, Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from mailbanned.sources.tail import Tail
+from mailbanned.sources.file.reader import Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 

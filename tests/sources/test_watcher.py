@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailbanned.sources import Watcher
-from mailbanned.sources import watcher as watcher_module
-from mailbanned.sources.watcher import LOOK_S
+from mailbanned.sources.file import watcher as watcher_module
+from mailbanned.sources.file.watcher import LOOK_S
 from tests.sources.rig import append
 from tests.sources.wakeups import dealt_with, is_woken, noted, quiet, settled, woken
 from tests.waiting import HANG_S, until

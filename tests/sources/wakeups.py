@@ -12,7 +12,7 @@ from typing import Any
 
 from watchfiles import Change, awatch
 
-from mailbanned.sources.watcher import Subscription
+from mailbanned.sources.file.watcher import Subscription
 from tests.waiting import HANG_S, until
 
 SEEN: set[tuple[Change, str]] = set()

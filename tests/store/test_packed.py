@@ -24,7 +24,7 @@ async def test_the_last_one_holds(
     length: int,
 ) -> None:
     """Counted, banned and counted again between two saves: the file holds what was true last."""
-    monkeypatch.setattr("mailbanned.store.packed._DOCUMENT", length)
+    monkeypatch.setattr("mailbanned.store.packed_counts._DOCUMENT", length)
     packed = Packed({OTHER: (NOW,)})
     for some in times:
         packed.add({KEY: some})

@@ -1,0 +1,120 @@
+"""Configuration -> parts: which class serves which table. One place for each registry look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailbanned.accounts import (
+    Accounts,
+    AccountsDown,
+    CachedAccounts,
+    Lookup,
+    MySQLLookup,
+    NoAccounts,
+    SQLiteLookup,
+)
+from mailbanned.clock import Clock
+from mailbanned.config import Config
+from mailbanned.config.config import account_query
+from mailbanned.filters import Stamps
+from mailbanned.firewall import BACKENDS, Firewall, Interim, Nftables, NoInterim
+from mailbanned.logformat.messages import plain
+from mailbanned.model import Subject
+from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
+
+if TYPE_CHECKING:
+    from mailbanned.config.options import AccountsTable, FirewallTable, SourceTable
+
+
+def source(
+    name: str,
+    config: Config,
+    clock: Clock,
+    readers: tuple[Watcher, Journalctl],
+    marks: Mapping[str, str],
+) -> Source:
+    """The source of a [sources.NAME] table, to resume at `marks`. readers: the daemon's own."""
+    watcher, journalctl = readers
+    table = config.file.sources[name]
+    findtime = max(rules.findtime for rules in config.rules if rules.source == name)
+    since = clock.now() - findtime
+    if table.journal is not None:
+        return JournalSource(
+            name, table.journal, clock=clock, journalctl=journalctl, marks=marks, since=since
+        )
+    too_old = _older_than(since, Stamps(table.timezone), clock)
+    assert table.path is not None  # the schema lets exactly one of the two through
+    return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)
+
+
+def resumes_at(table: SourceTable, name: str, mark: str) -> bool:
+    """Whether a mark, kept under this name, is of a log of the source."""
+    if table.journal is not None:
+        return JournalSource.resumes_at(table.journal, name)
+    return table.path is not None and FileSource.resumes_at(table.path, mark)
+
+
+def _older_than(since: float, stamps: Stamps, clock: Clock) -> Callable[[bytes], bool | None]:
+    def too_old(line: bytes) -> bool | None:
+        at, _ = stamps.read(plain(line), clock.now())
+        return None if at is None else at <= since
+
+    return too_old
+
+
+def accounts(table: AccountsTable, clock: Clock) -> Accounts:
+    """The account database of the [accounts] table, behind its cache."""
+    if table.backend == "none":
+        return NoAccounts()
+    return CachedAccounts(_lookup(table), clock, table.timeout)
+
+
+def _lookup(table: AccountsTable) -> Lookup:
+    if table.backend == "sqlite":
+        return SQLiteLookup(Path(table.database), account_query(table.backend, table.query))
+    try:
+        password = table.password_file.read_text().partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        return _Unusable("mysql", f"accounts.password_file {table.password_file}: {reason}")
+    return MySQLLookup(
+        host=table.host,
+        port=table.port,
+        user=table.user,
+        password=password,
+        database=table.database,
+        query=account_query(table.backend, table.query),
+        connect_timeout=table.timeout,
+    )
+
+
+class _Unusable:
+    """A database that cannot be asked before somebody mends something and reloads."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    async def exists(self, user: str) -> bool | None:
+        raise AccountsDown(self._reason)
+
+    async def close(self) -> None:
+        pass
+
+
+def firewall(table: FirewallTable, dry_run: bool) -> Firewall:
+    """The backend of the [firewall] table."""
+    return BACKENDS["dry-run" if dry_run else table.backend](table.zone, table.verdict)
+
+
+def interim(
+    table: FirewallTable, dry_run: bool, clock: Clock,
+    until: Callable[[Subject], float | None], kept_out: Callable[[Subject, float], None],
+) -> Interim | NoInterim:  # fmt: skip
+    """What keeps the banned out while they wait for firewalld; see Interim."""
+    if dry_run or table.backend != "firewalld" or not table.interim:
+        return NoInterim()
+    kernel = Nftables(table.verdict, slack=0.0, clock=clock)
+    return Interim(kernel, clock, until=until, kept_out=kept_out)

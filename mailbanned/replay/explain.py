@@ -1,0 +1,162 @@
+"""What becomes of one log line, step by step: the work behind `mailbanned test --explain`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+from mailbanned.cli.common import Fault, span
+from mailbanned.clock import iso
+from mailbanned.config import Config
+from mailbanned.filters import Filter, Pattern, Stamps, split
+from mailbanned.filters.diagnose import show, stops
+from mailbanned.filters.filterset import LONGEST_LINE
+from mailbanned.jails import Jail, JailRules
+from mailbanned.logformat.messages import plain as joined
+from mailbanned.model import Failure, Line, Sign, plain
+from mailbanned.replay.reader import text_of
+
+# Stamps that say less than all are read otherwise in another zone, or in another decade.
+_ELSEWHERE = timezone(timedelta(hours=13, minutes=7))
+_DECADE = 3653 * 86400.0
+
+_NO_FAILURE = {
+    "known": "a line that is known to be no failure",
+    "success": "a good login",
+    "outage": "a sign that the login backend is down",
+}
+
+
+def explanation(config: Config, names: Sequence[str], raw: bytes) -> dict[str, Any]:
+    """A document: how the line is taken apart, every pattern's verdict, every jail's.
+
+    names: the jails to ask; none are all that are enabled. raw: one line, or all the lines that a
+    container runtime made of one. Raises Fault if it is something else.
+    """
+    chosen = [r for r in config.every_rule() if r.name in names] if names else config.rules
+    line = _one(raw)
+    sources: dict[str, list[JailRules]] = {}
+    for rules in chosen:
+        sources.setdefault(rules.source, []).append(rules)
+    return {
+        "version": 1,
+        "line": _text(raw),
+        "sources": [_source(config, name, line, rules) for name, rules in sources.items()],
+    }
+
+
+def _one(raw: bytes) -> bytes:
+    lines = [line for line in joined(text_of(raw.rstrip(b"\n")) + b"\n").split(b"\n") if line]
+    if len(lines) != 1:
+        raise Fault("--explain needs one line of a log; for more there is `mailbanned test LOG`")
+    return lines[0]
+
+
+def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailRules]) -> dict[str, Any]:
+    """The line as one of this source."""
+    zone = config.file.sources[name].timezone
+    now = time.time()
+    line = split(raw, 1, Stamps(zone), now)
+    whole = raw.removesuffix(b"\r")
+    overlong = len(raw) > LONGEST_LINE
+    filters = [config.filters[one] for one in dict.fromkeys(rules.filter for rules in jails)]
+    return {
+        "source": name,
+        "prefix": _text(whole.removesuffix(line.text)) if whole.endswith(line.text) else None,
+        "at": iso(line.at),
+        "assumed": _assumed(raw, line, zone, now),
+        "text": _text(line.text),
+        "times": line.times,
+        "overlong": overlong,
+        "suspect": None if overlong else _suspect(filters, raw),
+        "filters": [] if overlong else [_filter(one, line) for one in filters],
+        "jails": [
+            {"name": rules.name, **_jail(rules, config.filters[rules.filter], line, overlong)}
+            for rules in jails
+        ],
+    }  # fmt: skip
+
+
+def _suspect(filters: Sequence[Filter], raw: bytes) -> str | None:
+    """The text for which the line looks like a failure, if it does."""
+    return next((_text(s) for one in filters for s in one.suspects if s in raw), None)
+
+
+def _assumed(raw: bytes, line: Line, zone: tzinfo | None, now: float) -> dict[str, Any]:
+    """What the stamp does not say: the zone that it was read in, the year that was inferred."""
+    found: dict[str, Any] = {}
+    if line.at is None:
+        return found
+    when = datetime.fromtimestamp(line.at).astimezone()
+    if split(raw, 1, Stamps(zone), now - _DECADE).at != line.at:
+        found["year"] = when.year
+    if split(raw, 1, Stamps(_ELSEWHERE), now).at != line.at:
+        found["zone"] = str(zone) if zone else f"{when.tzname()}, which is this host's"
+    return found
+
+
+def _filter(one: Filter, line: Line) -> dict[str, Any]:
+    patterns = [_pattern(pattern, line) for pattern in one.patterns]
+    for deciding in (pattern for pattern in patterns if pattern["fits"]):
+        deciding["decides"] = True
+        break
+    return {"name": one.name, "patterns": patterns}
+
+
+def _pattern(pattern: Pattern, line: Line) -> dict[str, Any]:
+    found = pattern.find(line)
+    entry: dict[str, Any] = {"name": pattern.name, "kind": pattern.kind, "fits": found is not None}
+    if found is not None:
+        entry |= {"address": found.address, "user": found.user}
+        if isinstance(found, Failure):
+            entry |= {"session": found.session, "passdb": found.passdb}
+        return entry
+    stop = stops(pattern.text, line.text)
+    if stop is None:
+        return entry | {"fits_bytes": len(line.text), "wanted": "an address that can be read"}
+    entry |= {"fits_bytes": stop.at, "wanted": stop.wanted}
+    return entry | {"shown": show(stop, line.text)}
+
+
+def _jail(rules: JailRules, filter_: Filter, line: Line, overlong: bool) -> dict[str, Any]:
+    if overlong:
+        return {"counts": False, "verdict": f"nothing: the line has over {LONGEST_LINE:,} bytes"}
+    found = filter_.match(line)
+    nothing = _nothing(Jail(rules), found)
+    if nothing or not isinstance(found, Failure):
+        return {"counts": False, "verdict": f"nothing: {nothing}"}
+    return {"counts": True, "verdict": _counts(Jail(rules), found)}
+
+
+def _nothing(jail: Jail, found: Failure | Sign | None) -> str:
+    """Why the jail does not count what was found; "" if it does."""
+    if found is None:
+        return "no pattern fits"
+    if not isinstance(found, Failure):
+        return f"{_NO_FAILURE[found.kind]} ({found.rule})"
+    if jail.subject(found.address) is None:
+        return f"{found.address} is ignored"
+    if not jail.concerns(found):
+        if found.user is None:
+            return "the line names no account"
+        return f"passdb {found.passdb!r} has not the last word, {jail.rules.passdb!r} has"
+    return ""
+
+
+def _counts(jail: Jail, failure: Failure) -> str:
+    rules, subject = jail.rules, jail.subject(failure.address)
+    assert subject is not None
+    unless = ""
+    if failure.summary:
+        unless = ", unless another line has told of the same attempt"
+    if rules.unknown_accounts:
+        unless += f", unless account {failure.user!r} exists"
+    ban = "for ever" if rules.bantime is None else f"for {span(rules.bantime)}"
+    how = f"{rules.maxretry} in {span(rules.findtime)}"
+    return f"counts for {plain(subject)}{unless}; {how} -> banned {ban}"
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

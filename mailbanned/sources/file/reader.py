@@ -1,0 +1,269 @@
+"""One open log file, read on from a position.
+
+Every read begins a little before the position and compares: a file that was emptied and written to
+again, even one that has since grown beyond the position, is noticed before a byte of it is taken
+for new. Of a backlog more is read at once than is handed out, which then comes out first.
+
+Known limit: a file that still begins as it did, but has other bytes before the position, was edited
+or damaged. It is read on at the position, or at its end if it became shorter: lines may be missed,
+but none comes twice.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailbanned.logformat.messages import INSIDE_LINE, messages
+from mailbanned.sources.file.checkpoint import (
+    HEAD_BYTES,
+    TAIL_BYTES,
+    Checkpoint,
+    Head,
+    Identity,
+    fingerprint,
+    new_key,
+)
+from mailbanned.sources.file.rawfile import Packed, Raw, open_raw
+
+#: How much is handed out at once.
+CHUNK_BYTES = 256 * 1024
+#: How many times as much may be read at once: every read costs a switch to a thread and back.
+AHEAD = 4
+#: How far into a file its first line is looked for behind NUL bytes, and how much is read for that.
+_LONGEST_HOLE = 1 << 40
+_LONGEST_PACKED_HOLE = 1 << 24  # it has to be unpacked each time
+_HOLE_BYTES = 1 << 20
+
+
+class Rewritten(Exception):
+    """The file does not begin as it did: it was emptied, and perhaps written to again."""
+
+
+class Tail:
+    """A log file and the position up to which its lines were handed out.
+
+    raw: the bytes of the file.
+    packed: its bytes are what was packed into it; nothing will be added.
+    seated: whether it has a position already.
+    offset: the position.
+    head: how it begins, as far as it was handed out; NUL bytes at its start do not count.
+    first_bytes: the same as bytes, before the first lines are handed out.
+    at_end: whether the last read came to the end of the file.
+    rest: how many bytes behind the position were no whole line at the last read.
+    Methods raise OSError when the file system fails, and Unpackable.
+    """
+
+    def __init__(self, raw: Raw, chunk_bytes: int = CHUNK_BYTES) -> None:
+        status = raw.status()
+        self.identity: Identity = (status.st_dev, status.st_ino)
+        self.packed = isinstance(raw, Packed)
+        self.raw = raw
+        self.seated = False
+        self.at_end = False
+        self.offset = 0
+        self.head = Head()
+        self.first_bytes = b""
+        self.rest = 0
+        self._chunk_bytes = chunk_bytes
+        self._key = ""
+        self._before = b""
+        self._expected = b""
+        self._inside = 0
+        self._start = b""
+        # What was read ahead, and where it begins.
+        self._buffer, self._buffer_at = b"", 0
+        self._seen = (0, 0)
+        self._written = status.st_mtime_ns
+        self._checkpoint: Checkpoint | None = None
+
+    @classmethod
+    async def open(cls, path: str, packed: bool = False, chunk_bytes: int = CHUNK_BYTES) -> Tail:
+        """Opens the file that the path leads to now; OSError also if it is no regular file."""
+        return cls(await open_raw(path, packed), chunk_bytes)
+
+    def lag(self) -> int:
+        """How many bytes of it are not handed out yet; of a packed file, as it is packed."""
+        return self.raw.behind(self.offset)
+
+    def checkpoint(self, path: str) -> Checkpoint | None:
+        """Where reading resumes, for the log that is expected at this path; None at the start."""
+        if not self.seated or not self.offset or not self.head.hashes:
+            return None
+        if self._checkpoint is None or self._checkpoint.path != path:
+            self._key = self._key or new_key(self.identity[1], self._written, self.head)
+            self._checkpoint = Checkpoint(
+                key=self._key,
+                path=path,
+                device=self.identity[0],
+                inode=self.identity[1],
+                head=self.head,
+                offset=self.offset,
+                tail=fingerprint(self._before),
+                inside=self._inside,
+                written=self._written,
+                at_end=self.at_end,
+                packed=self.packed,
+            )
+        return self._checkpoint
+
+    @property
+    def begun(self) -> bool:
+        """Whether lines of it were handed out, or left out as too old."""
+        return bool(self.head.hashes)
+
+    async def was_emptied(self) -> bool:
+        """Whether it is shorter than what was read of it, and does not begin as it did."""
+        shorter = not self.packed and self.raw.status().st_size < self.offset
+        return shorter and not self.head.is_all_there(await self.beginning())
+
+    async def beginning(self) -> bytes:
+        """The first bytes of the file, as they are now; without NUL bytes in front of them."""
+        return (await self._beginning())[1]
+
+    async def _beginning(self) -> tuple[int, bytes]:
+        """Where the first byte is that is no NUL, and the bytes from there on."""
+        start, data = 0, await self.raw.read_at(0, HEAD_BYTES)
+        longest = _LONGEST_PACKED_HOLE if self.packed else _LONGEST_HOLE
+        while data.startswith(b"\0") and start < longest:
+            nuls = len(data) - len(data.lstrip(b"\0"))
+            start = max(start + nuls, self.raw.next_data(start))
+            data = await self.raw.read_at(start, HEAD_BYTES if nuls < len(data) else _HOLE_BYTES)
+        return start, b"" if data.startswith(b"\0") else data[:HEAD_BYTES]
+
+    async def seat(self, offset: int) -> None:
+        """Takes a position, which is the start of a line."""
+        self._settle(offset, await self._before_position(offset), 0)
+        await self._read_head(Head())
+
+    async def resume(self, checkpoint: Checkpoint) -> bool:
+        """Takes the position of a checkpoint, if the bytes before it are the same."""
+        before = await self._before_position(checkpoint.offset)
+        if fingerprint(before) != checkpoint.tail:
+            return False
+        self._settle(checkpoint.offset, before, checkpoint.inside)
+        self._key, self._written = checkpoint.key, checkpoint.written
+        await self._read_head(checkpoint.head)
+        return True
+
+    async def resume_nearby(self, checkpoint: Checkpoint) -> bool:
+        """Takes the position of a checkpoint in a file that was edited or damaged since.
+
+        If it is shorter now, its end. A line that is cut by the position is left out. False if the
+        file does not begin as it did: then it is another one.
+        """
+        offset = min(checkpoint.offset, await self.raw.length())
+        before = await self._before_position(offset)
+        # Looked at last: what was emptied meanwhile does not begin as it did. What is emptied later
+        # is known by these very bytes, of which only the first lines may be the checkpoint's.
+        at, beginning = await self._beginning()
+        if not checkpoint.head.fits(beginning) or len(before) < min(offset, TAIL_BYTES):
+            return False
+        whole = not before or before.endswith((b"\n", b"\0"))
+        self._settle(offset, before, 0 if whole else INSIDE_LINE)
+        self._key = checkpoint.key
+        self._start = beginning[: max(0, offset - at)]
+        self.head = Head.of(self._start)
+        return True
+
+    async def _read_head(self, head: Head) -> None:
+        """Reads how the file begins up to the position, where that is not known yet."""
+        if not head.complete and self.offset:
+            at, data = await self._beginning()
+            self._start = data[: max(0, self.offset - at)]
+            read = Head.of(self._start)
+            # What was emptied in this very moment is known by how it began.
+            emptied = head.hashes and not head.fits(self._start)
+            head = Head(head.hashes, complete=True) if emptied else read
+        self.head = head
+
+    async def _before_position(self, offset: int) -> bytes:
+        back = min(offset, TAIL_BYTES)
+        return await self.raw.read_at(offset - back, back)
+
+    def unseat(self) -> None:
+        """Gives up the position: what was before it is no longer there."""
+        self._settle(0, b"", 0)
+        self.seated, self._expected, self._key = False, b"", ""
+        self.head, self._start, self.first_bytes = Head(), b"", b""
+
+    @property
+    def expected(self) -> bytes:
+        """The beginning that the file has to have when it is first read."""
+        return self._expected
+
+    def expect(self, beginning: bytes) -> None:
+        """If the file does not begin with this when it is first read, it was emptied meanwhile."""
+        self._expected = beginning
+
+    def _settle(self, offset: int, before: bytes, inside: int) -> None:
+        self._buffer, self._buffer_at = b"", 0
+        self.offset, self._before, self._inside = offset, before, inside
+        self.seated, self.at_end, self.rest = True, False, 0
+        self._checkpoint = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last read ended inside a line."""
+        return self.rest > 0 or bool(self._inside)
+
+    def has_more(self) -> bool:
+        """Whether the end was not reached yet, or the file changed since."""
+        return not self.at_end or _shape(self.raw.status()) != self._seen
+
+    async def read(self, ahead: int = 1) -> bytes:
+        """The next whole lines, b"" if there are none (yet). Raises Rewritten.
+
+        ahead: if the log is that many chunks behind, that many may be read at once.
+        """
+        back, size = len(self._before), len(self._before) + self._chunk_bytes
+        data, buffered = await self._next(self.offset - back, size, ahead)
+        to_the_end = len(data) < size and not buffered
+        if not data.startswith(self._before) or not self._is_expected(data[back:], to_the_end):
+            await self._look_again()
+            return b""
+        self.at_end = to_the_end and not self.raw.broken
+        self._written, self._checkpoint = self._seen[1], None
+        lines, end, self._inside = messages(data, back, self._inside)
+        self.rest = len(data) - end
+        if end > back:
+            if not self.head.complete:
+                self._start = (self._start + data[back:end]).lstrip(b"\0")[:HEAD_BYTES]
+                self.head = Head.of(self._start)
+            self.offset += end - back
+            self._before = data[max(0, end - TAIL_BYTES) : end]
+        else:
+            self._buffer = b""  # what is left there is no whole message
+        return lines
+
+    def _is_expected(self, data: bytes, to_the_end: bool) -> bool:
+        """Whether the first bytes of the file are those that were seen when it was placed."""
+        if self.begun:
+            return True
+        self.first_bytes = data = data.lstrip(b"\0")[:HEAD_BYTES]
+        return data.startswith(self._expected) or (
+            not to_the_end and self._expected.startswith(data)
+        )
+
+    async def _look_again(self) -> None:
+        """The bytes before the position have changed: the file is another one, or was edited."""
+        checkpoint = self.checkpoint("")
+        if checkpoint is None or not checkpoint.head.is_all_there(await self.beginning()):
+            raise Rewritten  # or edited within its first lines; other files tell which
+        if not await self.resume_nearby(checkpoint):
+            raise Rewritten
+
+    async def _next(self, offset: int, size: int, ahead: int) -> tuple[bytes, bool]:
+        """Bytes of the file; whether they had been read before, and the file may have changed."""
+        begin = offset - self._buffer_at
+        if begin + TAIL_BYTES < len(self._buffer):
+            return self._buffer[begin : begin + size], True
+        self._buffer, self._seen = b"", _shape(self.raw.status())
+        if self.packed or ahead == 1 or self.lag() < ahead * self._chunk_bytes:
+            return await self.raw.read_at(offset, size), False
+        self._buffer, self._buffer_at = await self.raw.read_at(offset, ahead * size), offset
+        return self._buffer[:size], False
+
+
+def _shape(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of the last change: one of them is another after every change of the file."""
+    return status.st_size, status.st_mtime_ns

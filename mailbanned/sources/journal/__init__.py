@@ -1,0 +1,1 @@
+"""Follows entries of the systemd journal."""
