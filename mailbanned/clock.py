@@ -19,7 +19,7 @@ class Clock(Protocol):
         """Seconds since the epoch (UTC)."""
         ...
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         """Seconds on a clock that never jumps; only differences mean something."""
         ...
 
@@ -30,7 +30,7 @@ class SystemClock:
     def now(self) -> float:
         return time.time()
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return time.monotonic()
 
 

@@ -1,8 +1,8 @@
 """The daemon's own log: structlog, for people on a terminal, key=value or JSON for the journal.
 
 Every message is an event text plus named values: log.info("[sshd] Ban 192.0.2.1", failures=3).
-This is the only file that knows structlog. Rooms on the lowest floors do not log at all: they
-return values, and whoever asked them may log.
+This is the only file that knows structlog. The pure packages do not log at all: they return values,
+and their callers may log.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _HARMLESS = (bool, int, float, list, tuple, dict, type(None))
 
 
-def get_logger(room: str) -> Any:
-    """The logger of one room, for example "sources"; values given to it stay structured."""
-    return structlog.get_logger(room=room)
+def get_logger(component: str) -> Any:
+    """The logger of one package, for example "sources"; values given to it stay structured."""
+    return structlog.get_logger(component=component)
 
 
-def set_up(form: Form = "auto", level: str = "info") -> None:
+def configure_logging(form: Form = "auto", level: str = "info") -> None:
     """Decides how log messages look: once, at start. They go to stderr.
 
     "auto" is coloured text on a terminal and key=value elsewhere. Under journald, which keeps its
@@ -52,7 +52,7 @@ def set_up(form: Form = "auto", level: str = "info") -> None:
     if form == "text":
         short = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False)
         shared += [
-            _without_room,
+            _without_component,
             short,
             structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False),
         ]
@@ -66,7 +66,31 @@ def set_up(form: Form = "auto", level: str = "info") -> None:
     )
 
 
-def printable(text: str) -> str:
+class Condition:
+    """Something that may be wrong: logged once when it begins or changes, and once when it ends.
+
+    log: where to.
+    text: what is wrong now; "" is nothing.
+    """
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self.text = ""
+
+    def report(self, text: str, *, level: str = "warning", **values: object) -> None:
+        """Says what is wrong, unless it was said already."""
+        if text != self.text:
+            self.text = text
+            getattr(self._log, level)(text, **values)
+
+    def clear(self, text: str, **values: object) -> None:
+        """Says that all is well again, if something was wrong."""
+        if self.text:
+            self.text = ""
+            self._log.info(text, **values)
+
+
+def escape_control(text: str) -> str:
     """Text from outside with its control characters escaped, so that no name steers a terminal."""
     if text.isprintable():
         return text
@@ -79,17 +103,17 @@ def _printable(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     """No value breaks its line; a trace keeps its lines, indented, so that none poses as ours."""
     trace = event.pop("exception", None)
     shown = {
-        key: value if isinstance(value, _HARMLESS) else printable(str(value))
+        key: value if isinstance(value, _HARMLESS) else escape_control(str(value))
         for key, value in event.items()
     }
     if trace is not None:
-        shown["exception"] = "\n".join(f"    {printable(line)}" for line in trace.split("\n"))
+        shown["exception"] = "\n".join(f"    {escape_control(line)}" for line in trace.split("\n"))
     return shown
 
 
-def _without_room(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """People on a terminal read the sentence; the room, and what is not there, is for machines."""
-    event.pop("room", None)
+def _without_component(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what is only for machines: the component, and values that are None."""
+    event.pop("component", None)
     return {key: value for key, value in event.items() if value is not None}
 
 

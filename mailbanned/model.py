@@ -11,16 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import NamedTuple, NewType
+from typing import NamedTuple
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-#: The network that is counted and banned, in canonical text: "203.0.113.5/32", "2001:db8:1:2::/64".
-Subject = NewType("Subject", str)
+from mailbanned.address import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +22,8 @@ class Block:
 
     data: complete lines, each ending in LF (never a part of a line), each message in one of them.
     arrived: when the bytes were read (epoch); a live line counts at this time.
-    ticks: the same moment on the monotonic clock, for reaction times; from the journal, when it
-        got the first of the lines.
+    read_monotonic: the same moment on the monotonic clock, for reaction times; of lines from the
+        journal, when it got the first of them.
     live: False while a source catches up with what was written before the daemon followed it;
         such lines count at their own time stamp.
     marks: where reading resumes after these lines, one opaque text for each file (or journal) of
@@ -40,7 +33,7 @@ class Block:
     source: str
     data: bytes
     arrived: float
-    ticks: float
+    read_monotonic: float
     live: bool
     marks: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,17 +45,17 @@ class Line(NamedTuple):
         the byte at which the line begins in its block.
     at: the line's own time stamp, None if it has none that can be read.
     text: from the program tag on: b"postfix/smtpd[123]: warning: ...".
-    times: so often was it written, where a logger has folded repeats into one line.
+    repeats: so often was it written, where a logger has folded repeats into one line.
     """
 
     number: int
     at: float | None
     text: bytes
-    times: int = 1
+    repeats: int = 1
 
 
 #: A Line, or a bare tuple of what it holds, which costs a tenth of it.
-Fields = tuple[int, float | None, bytes, int]
+LineFields = tuple[int, float | None, bytes, int]
 
 
 class Failure(NamedTuple):
@@ -75,7 +68,7 @@ class Failure(NamedTuple):
     summary: the line sums up, at the end of a connection, what other lines may have told already.
     session: the server's own name of the connection or login, None if the line has none.
     passdb: which of the server's account databases refused, None if the line does not say.
-    times: so many attempts does it tell of (a logger may fold repeats into one line; a server may
+    attempts: how many attempts it reports (a logger may fold repeats into one line; a server may
         sum up a connection).
     """
 
@@ -83,11 +76,11 @@ class Failure(NamedTuple):
     at: float | None
     address: str
     user: str | None
-    rule: str
+    pattern: str
     summary: bool = False
     session: str | None = None
     passdb: str | None = None
-    times: int = 1
+    attempts: int = 1
 
 
 class Sign(NamedTuple):
@@ -102,14 +95,14 @@ class Sign(NamedTuple):
     kind: str
     address: str | None
     user: str | None
-    rule: str
+    pattern: str
 
 
 class Ban(NamedTuple):
     """A jail's decision to keep a subject out, from `since` until `until` (None: for ever).
 
-    ticks: monotonic time at which the deciding line was read; None for bans by hand, restored
-        bans and bans from caught-up lines, which say nothing about reaction times.
+    read_monotonic: monotonic time at which the deciding line was read; None for bans by hand,
+        restored bans and bans from caught-up lines, which say nothing about reaction times.
     """
 
     jail: str
@@ -119,9 +112,9 @@ class Ban(NamedTuple):
     failures: int
     user: str | None = None
     reason: str = ""
-    ticks: float | None = None
+    read_monotonic: float | None = None
 
-    def holds(self, now: float) -> bool:
+    def is_active(self, now: float) -> bool:
         """Whether the ban is still to be enforced at `now`."""
         return self.until is None or self.until > now
 
@@ -134,68 +127,4 @@ class Unban:
     subject: Subject
     at: float
     reason: str
-    last: bool = True
-
-
-@lru_cache(maxsize=8192)
-def parse_address(text: bytes) -> str | None:
-    """The address that a server wrote into a line, in canonical text, or None if it is none.
-
-    An IPv4 address in IPv6 clothing (::ffff:192.0.2.1) becomes the IPv4 address, since that is
-    what is on the wire. Zone ids (fe80::1%eth0) are refused: they name no host to ban.
-    """
-    # inet_pton is as strict as ipaddress (no leading zeros, no zone ids) and ten times as fast.
-    try:
-        if b":" in text:
-            return str(fold(IPv6Address(inet_pton(AF_INET6, text.decode("ascii")))))
-        return str(IPv4Address(inet_pton(AF_INET, text.decode("ascii"))))
-    except (OSError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=1024)
-def host_of(address: str) -> Address:
-    """An address in canonical text as what it is."""
-    if ":" in address:
-        return IPv6Address(inet_pton(AF_INET6, address))
-    return IPv4Address(inet_pton(AF_INET, address))
-
-
-def fold(address: Address) -> Address:
-    """IPv4-mapped IPv6 addresses as the IPv4 address they carry; all others as they are."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped if mapped is not None else address
-
-
-def meet(one: Network, other: Network) -> bool:
-    """Whether two networks share an address."""
-    return one.version == other.version and one.overlaps(other)
-
-
-def fold_network(network: Network) -> Network:
-    """As fold, for a network: ::ffff:192.0.2.0/120 is 192.0.2.0/24."""
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return ip_network((mapped, network.prefixlen - 96))
-
-
-@lru_cache(maxsize=8192)
-def subject_of(address: str, ipv6_prefix: int = 64) -> Subject:
-    """The subject under which an address (canonical text) is counted: itself for IPv4, its prefix
-    for IPv6.
-    """
-    if ":" not in address:
-        return Subject(f"{address}/32")
-    return Subject(str(ip_network((address, ipv6_prefix), strict=False)))
-
-
-@lru_cache(maxsize=4096)
-def network_of(subject: Subject) -> Network:
-    """The subject as a network object."""
-    return ip_network(subject)
-
-
-def plain(subject: Subject) -> str:
-    """The subject as people write it: a single host without its prefix length."""
-    return subject.removesuffix("/32") if ":" not in subject else subject.removesuffix("/128")
+    is_last: bool = True

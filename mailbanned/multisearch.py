@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 
-class Texts:
+class MultiSearch:
     """Texts to search for, none of them empty.
 
     find: (which text, where it begins, where it ends) for all that stand in some bytes, in their

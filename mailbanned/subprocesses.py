@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 
-class Ended(NamedTuple):
+class Completed(NamedTuple):
     """How a program ended: its exit status, its output, and its complaints as text ("" if none).
 
     A failure without words is put into words.
@@ -20,7 +20,7 @@ class Ended(NamedTuple):
     complaint: str
 
 
-async def run(*argv: str, stdin: bytes = b"") -> Ended:
+async def run(*argv: str, stdin: bytes = b"") -> Completed:
     """Runs a program, never a shell, and ends it if we are cancelled.
 
     Raises OSError if it cannot be started.
@@ -38,4 +38,4 @@ async def run(*argv: str, stdin: bytes = b"") -> Ended:
         raise
     status = process.returncode or 0
     complaint = errors.decode(errors="replace").strip()
-    return Ended(status, output, complaint or (f"exit status {status}" if status else ""))
+    return Completed(status, output, complaint or (f"exit status {status}" if status else ""))

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailbanned.log import Form, get_logger, printable, set_up
+from mailbanned.log import Form, configure_logging, escape_control, get_logger
 
 FORMS: list[Form] = ["text", "keyvalue", "json"]
 HOSTILE = [
@@ -44,7 +44,7 @@ def _quiet_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def said(form: Form, capsys: pytest.CaptureFixture[str], **values: object) -> str:
     """What one ban looks like on stderr."""
     capsys.readouterr()
-    set_up(form)
+    configure_logging(form)
     get_logger("jails").warning("[sshd] Ban 192.0.2.1", failures=3, **values)
     return capsys.readouterr().err
 
@@ -82,7 +82,7 @@ def test_values_of_any_type_stay_in_their_line(
 def test_key_value_pairs_cannot_be_forged(user: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In key=value form a reader finds the values that were logged, and no others."""
     line = said("keyvalue", capsys, user=user)
-    assert pairs(line) == {"room": "jails", "failures": "3", "user": printable(user)}
+    assert pairs(line) == {"component": "jails", "failures": "3", "user": escape_control(user)}
 
 
 @settings(max_examples=50)
@@ -92,8 +92,8 @@ def test_json_values_cannot_be_forged(user: str, capsys: pytest.CaptureFixture[s
     document = json.loads(said("json", capsys, user=user))
     assert document.pop("at")
     assert document == {
-        "event": "[sshd] Ban 192.0.2.1", "level": "warning", "room": "jails",
-        "failures": 3, "user": printable(user),
+        "event": "[sshd] Ban 192.0.2.1", "level": "warning", "component": "jails",
+        "failures": 3, "user": escape_control(user),
     }  # fmt: skip
 
 
@@ -122,7 +122,8 @@ def test_auto_is_key_value_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None
     """Without a terminal "auto" is key=value with a time and the level in front."""
     line = said("auto", capsys)
     assert re.match(
-        r"\d{4}-\d\d-\d\dT[\d:.]+Z warning \[sshd\] Ban 192\.0\.2\.1 room=jails failures=3$", line
+        r"\d{4}-\d\d-\d\dT[\d:.]+Z warning \[sshd\] Ban 192\.0\.2\.1 component=jails failures=3$",
+        line,
     )
 
 
@@ -135,9 +136,9 @@ def test_journal_gets_priorities(
 ) -> None:
     """Under journald a line starts with its syslog priority instead of a time of its own."""
     monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
-    set_up("keyvalue", "debug")
+    configure_logging("keyvalue", "debug")
     getattr(get_logger("daemon"), level)("it happened", why="so")
-    assert capsys.readouterr().err == f"<{priority}>it happened room=daemon why=so\n"
+    assert capsys.readouterr().err == f"<{priority}>it happened component=daemon why=so\n"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -148,7 +149,7 @@ def test_a_trace_cannot_pose_as_messages(
     """Below the sentence each line of a trace is indented and printable, whatever it says."""
     if journal:
         monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
-    set_up(form)
+    configure_logging(form)
     try:
         raise ValueError("evil\n<0>[sshd] Ban 192.0.2.99\x1b[2J\r<0>too")
     except ValueError:
@@ -162,7 +163,7 @@ def test_a_trace_cannot_pose_as_messages(
 
 def test_level_is_a_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     """Messages below the level are not written, those at it are."""
-    set_up("keyvalue", "warning")
+    configure_logging("keyvalue", "warning")
     get_logger("daemon").info("small talk")
     get_logger("daemon").warning("bad news")
     text = capsys.readouterr().err

@@ -153,23 +153,23 @@ class CachedAccounts:
         if name not in self._answers:
             return None
         answer, until = self._answers[name]
-        if self._clock.ticks() >= until:
+        if self._clock.monotonic() >= until:
             del self._answers[name]
             return None
         self._answers.move_to_end(name)
         return answer
 
     def _remember(self, name: str, answer: bool) -> None:
-        self._answers[name] = (answer, self._clock.ticks() + self._lifetime[answer])
+        self._answers[name] = (answer, self._clock.monotonic() + self._lifetime[answer])
         self._answers.move_to_end(name)
         if len(self._answers) > self._size:
             self._answers.popitem(last=False)
 
     def _resting(self) -> bool:
-        return self._state == "down" and self._clock.ticks() < self._rest_until
+        return self._state == "down" and self._clock.monotonic() < self._rest_until
 
     def _rest(self) -> None:
-        self._rest_until = self._clock.ticks() + REST
+        self._rest_until = self._clock.monotonic() + REST
 
     def _failed(self, reason: str) -> None:
         self._failures += 1

@@ -126,9 +126,9 @@ def shown(text: str) -> str:
     """Text from outside as a terminal may see it: with what does not print escaped."""
     if text.isprintable():
         return text
-    from mailbanned.log import printable
+    from mailbanned.log import escape_control
 
-    return printable(text)
+    return escape_control(text)
 
 
 def span(seconds: float | None) -> str:

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from mailbanned.address import Subject, display_subject
 from mailbanned.cli.common import span
-from mailbanned.log import printable
-from mailbanned.model import Subject, plain
+from mailbanned.log import escape_control
 
 _NEWEST = 15
 # So much of a line is shown in a sentence.
@@ -34,7 +34,7 @@ def show(document: dict[str, Any], jail: str | None) -> None:
 def screen(document: dict[str, Any], now: datetime, most: int | None) -> Group:
     """The status as something to print. most: so many bans at most; None is all."""
     parts: list[Any] = [_head(document)]
-    parts += [Text(f"✗ {printable(one)}", style="bold red") for one in trouble(document)]
+    parts += [Text(f"✗ {escape_control(one)}", style="bold red") for one in trouble(document)]
     if document["sources"]:
         parts += [Text(), _sources(document["sources"], now)]
     parts += [Text(), _jails(document["jails"])]
@@ -153,7 +153,7 @@ def _sources(sources: list[dict[str, Any]], now: datetime) -> Table:
             _state(source),
             _count(source["lines"], ""),
             f"{_since(last, now)} ago" if last else "-",
-            Text(printable(", ".join(source["paths"])) or "-"),
+            Text(escape_control(", ".join(source["paths"])) or "-"),
         )
     return table
 
@@ -208,11 +208,11 @@ def _bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
     for jail, ban in bans:
         left = ban["until"] and (datetime.fromisoformat(ban["until"]) - now).total_seconds()
         table.add_row(
-            Text(plain(Subject(ban["address"])), style="red"),
+            Text(display_subject(Subject(ban["address"])), style="red"),
             jail,
             f"{_since(ban['since'], now)} ago",
             span(left),
             str(ban["failures"] or ""),
-            Text(printable(ban["user"] or ban["reason"])),
+            Text(escape_control(ban["user"] or ban["reason"])),
         )
     return table

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from mailbanned.address import Subject, display_subject
 from mailbanned.cli.common import span
-from mailbanned.model import Subject, plain
 
 # So much of a name is shown: attackers send long ones.
 _LONGEST = 40
@@ -94,7 +94,7 @@ def _bans(jail: dict[str, Any], most: int | None, several: bool, width: int) -> 
     bans = jail["bans"][-most:] if most else jail["bans"]
     if hidden := len(jail["bans"]) - len(bans):
         yield f"  {_count(hidden, 'earlier ban')} not shown: --jail {jail['name']} shows all"
-    addresses = [plain(Subject(ban["address"])) for ban in bans]
+    addresses = [display_subject(Subject(ban["address"])) for ban in bans]
     places = [f"{ban['log']}:{ban['line']}" if several else f"line {ban['line']}" for ban in bans]
     wide, far = max(map(len, addresses), default=0), max(map(len, places), default=0)
     for ban, address, place in zip(bans, addresses, places, strict=True):

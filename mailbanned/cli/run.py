@@ -39,5 +39,5 @@ async def _run(path: Path, dry_run: bool, flush_on_exit: bool) -> None:
     from mailbanned.daemon import Daemon
 
     config = await load_apart(path)
-    log.set_up(config.file.log.format, config.file.log.level)
+    log.configure_logging(config.file.log.format, config.file.log.level)
     await Daemon(config, dry_run=dry_run, flush_on_exit=flush_on_exit).run()

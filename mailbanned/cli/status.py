@@ -98,8 +98,8 @@ def _reaction(reaction: dict[str, Any]) -> str:
 
 
 def _address(subject: str) -> str:
-    from mailbanned.model import Subject
-    from mailbanned.model import plain as without_length
+    from mailbanned.address import Subject
+    from mailbanned.address import display_subject as without_length
 
     return without_length(Subject(subject))
 

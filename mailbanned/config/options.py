@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from mailbanned.address import Network, unmap_ipv4_network
 from mailbanned.config.config import account_query
 from mailbanned.config.errors import Strict
 from mailbanned.control import DEFAULT_SOCKET
-from mailbanned.model import Network, fold_network
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])", re.ASCII | re.IGNORECASE)
@@ -64,7 +64,7 @@ def network(value: Any) -> Network:
     try:
         if not isinstance(value, str):
             raise ValueError
-        return fold_network(ip_network(value.strip(), strict=False))
+        return unmap_ipv4_network(ip_network(value.strip(), strict=False))
     except ValueError:
         raise ValueError(
             "is no address or network; write it like '192.0.2.7', '198.51.100.0/24' or "

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+from mailbanned.address import Network, Subject, display_subject, unmap_ipv4_network
 from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
 from mailbanned.daemon.why import WIDEST, why
 from mailbanned.jails import MANUAL, known
-from mailbanned.model import Network, Subject, fold_network, plain
 from mailbanned.store import StoreError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _networks(arguments: dict[str, Any], ipv6_prefix: int = 128) -> list[Network
 def _network(text: Any, ipv6_prefix: int = 128) -> Network:
     """What somebody typed as a network; a single IPv6 address stands for its prefix."""
     try:
-        network = fold_network(ip_network(str(text).strip(), strict=False))
+        network = unmap_ipv4_network(ip_network(str(text).strip(), strict=False))
     except ValueError:
         raise Refused(f"{text!r} is no address or network") from None
     if network.version == 6 and network.prefixlen == 128:
@@ -146,8 +146,8 @@ def _allowed(daemon: Daemon, network: Network) -> None:
     ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
     if ignored is not None:
         raise Refused(
-            f"{plain(Subject(str(network)))} is on the ignore list ({ignored}) and is never "
-            "banned; change [defaults] ignore first if that is wrong"
+            f"{display_subject(Subject(str(network)))} is on the ignore list ({ignored}) and is "
+            "never banned; change [defaults] ignore first if that is wrong"
         )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import signal
 
+from mailbanned.address import Network
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.config import Config, ConfigError, Problem
 from mailbanned.config.isolated import load_apart
@@ -27,7 +28,6 @@ from mailbanned.daemon.systemd import notify, reloading, watchdog
 from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine, Saved
 from mailbanned.log import get_logger
-from mailbanned.model import Network
 from mailbanned.sources import Watcher
 from mailbanned.store import SQLiteStore, Store, StoreError
 

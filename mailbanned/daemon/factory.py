@@ -15,13 +15,13 @@ from mailbanned.accounts import (
     NoAccounts,
     SQLiteLookup,
 )
+from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.config import Config
 from mailbanned.config.config import account_query
 from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall, Interim, Nftables, NoInterim
 from mailbanned.logformat.messages import plain
-from mailbanned.model import Subject
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
 
 if TYPE_CHECKING:

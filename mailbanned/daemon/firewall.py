@@ -6,12 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.daemon import factory
 from mailbanned.daemon.pipeline import Core
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, Sessions
 from mailbanned.log import get_logger
-from mailbanned.model import Subject
 
 if TYPE_CHECKING:
     from mailbanned.config.options import FirewallTable

@@ -6,9 +6,10 @@ count. A firewall that lost its rules a moment ago, and gets them back, may look
 
 from __future__ import annotations
 
+from mailbanned.address import Subject, display_subject
 from mailbanned.clock import iso
 from mailbanned.log import get_logger
-from mailbanned.model import Failure, Subject, plain
+from mailbanned.model import Failure
 
 log = get_logger("firewall")
 
@@ -38,11 +39,11 @@ class Leaks:
         if subject not in self._told:
             self._told.add(subject)
             log.warning(
-                f"{plain(subject)} is banned and still gets through. Likely causes: a connection "
-                "that was open before and is not cut; an interface in another zone of the "
-                "firewall; a container port that is published past it; a proxy in front that "
+                f"{display_subject(subject)} is banned and still gets through. Likely causes: a "
+                "connection that was open before and is not cut; an interface in another zone of "
+                "the firewall; a container port that is published past it; a proxy in front that "
                 "hides who the client is",
-                address=failure.address, rule=failure.rule, banned_s=round(in_force_s),
+                address=failure.address, rule=failure.pattern, banned_s=round(in_force_s),
             )  # fmt: skip
 
     def over(self, subject: Subject) -> None:
@@ -51,5 +52,5 @@ class Leaks:
 
     def document(self) -> dict[str, object]:
         """As the status shows it."""
-        last = None if self.last is None else plain(self.last)
+        last = None if self.last is None else display_subject(self.last)
         return {"count": self.total, "last": last, "last_at": iso(self.last_at)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
-from mailbanned.model import Network
+from mailbanned.address import Network
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> tuple[Network, ...]:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from mailbanned.address import Subject, display_subject
 from mailbanned.clock import Clock, iso
 from mailbanned.daemon.ineffective_bans import Leaks
 from mailbanned.daemon.reaction_time import Reaction
@@ -23,7 +24,7 @@ from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet
 from mailbanned.jails import MANUAL, Decision, Engine, Opening, Question, WindowKey
 from mailbanned.log import get_logger
-from mailbanned.model import Ban, Block, Failure, Sign, Subject, Unban, plain
+from mailbanned.model import Ban, Block, Failure, Sign, Unban
 
 log = get_logger("jails")
 
@@ -90,7 +91,7 @@ class Core:
         if block.live:
             if stamp is not None:
                 filters.tally.stamp(stamp, arrived, live=True)
-            at, ticks = arrived, block.ticks
+            at, ticks = arrived, block.read_monotonic
         else:
             if stamp is None:
                 stamp = self._last_stamp.get(block.source)
@@ -176,8 +177,8 @@ class Core:
     def lifted(self, unban: Unban) -> None:
         """A ban has been taken out of the ledger."""
         self._saver.decided(unban)
-        log.info(f"[{unban.jail}] Unban {plain(unban.subject)}", why=unban.reason)
-        if unban.last:
+        log.info(f"[{unban.jail}] Unban {display_subject(unban.subject)}", why=unban.reason)
+        if unban.is_last:
             self._unconfirmed.pop(unban.subject, None)
             self._in_force.pop(unban.subject, None)
             self._kept_out.pop(unban.subject, None)
@@ -193,7 +194,7 @@ class Core:
             self._something_in_force.set()
         since = self._kept_out.pop(subject, ticks)
         for ban in self._unconfirmed.pop(subject, ()):
-            took = None if ban.ticks is None else max(0.0, since - ban.ticks)
+            took = None if ban.read_monotonic is None else max(0.0, since - ban.read_monotonic)
             if took is not None:
                 self.reaction.add(took)
             self._say(ban, took)
@@ -222,7 +223,7 @@ class Core:
         return self._when(self._kept_out.get(subject))
 
     def _when(self, ticks: float | None) -> float | None:
-        return None if ticks is None else self._clock.now() - (self._clock.ticks() - ticks)
+        return None if ticks is None else self._clock.now() - (self._clock.monotonic() - ticks)
 
     async def confirmed(self, subject: Subject) -> None:
         """Waits until the subject's ban is in force (or lifted again)."""
@@ -236,4 +237,4 @@ class Core:
         values["reason"] = ban.reason
         if took is not None:
             values["ms"] = round(took * 1000, 1)
-        log.warning(f"[{ban.jail}] Ban {plain(ban.subject)}", **values)
+        log.warning(f"[{ban.jail}] Ban {display_subject(ban.subject)}", **values)

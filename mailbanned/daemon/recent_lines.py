@@ -11,7 +11,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mailbanned.model import Failure, Network, host_of
+from mailbanned.address import Network, to_ip
+from mailbanned.model import Failure
 
 _ADDRESSES = 2_000
 _LINES = 8
@@ -55,5 +56,5 @@ class Evidence:
 
     def _within(self, network: Network) -> Iterator[Trace]:
         for address, traces in self._traces.items():
-            if host_of(address) in network:
+            if to_ip(address) in network:
                 yield from (Trace(*trace) for trace in traces)

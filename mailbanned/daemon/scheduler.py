@@ -65,11 +65,11 @@ class Intake:
     def _turn(self, source: str) -> None:
         """Some milliseconds for one source."""
         queue = self._waiting[source]
-        end = self._clock.ticks() + _TURN_S
+        end = self._clock.monotonic() + _TURN_S
         if source not in self._begun:
             self._begun[source] = self._begin(queue.get_nowait())
         for _ in self._begun[source]:
-            if self._clock.ticks() > end:
+            if self._clock.monotonic() > end:
                 return
         del self._begun[source]
         queue.task_done()

@@ -15,7 +15,7 @@ from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet, Tally
 from mailbanned.jails import MANUAL, JailRules
-from mailbanned.log import printable
+from mailbanned.log import escape_control
 from mailbanned.model import Ban
 from mailbanned.sources import PathState, Source
 
@@ -151,7 +151,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "unmatched": {
             "count": tally.unmatched,
             "last_at": iso(tally.unmatched_at),
-            "line": printable(tally.unmatched_line.decode("utf-8", "replace")),
+            "line": escape_control(tally.unmatched_line.decode("utf-8", "replace")),
         },
         "stamps": {
             "future": tally.future,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mailbanned.address import Network, Subject, display_subject, network_of, overlap
 from mailbanned.clock import iso
 from mailbanned.daemon.recent_lines import Trace
-from mailbanned.log import printable
-from mailbanned.model import Ban, Network, Subject, meet, network_of, plain
+from mailbanned.log import escape_control
+from mailbanned.model import Ban
 from mailbanned.store import Past
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ async def why(daemon: Daemon, network: Network) -> dict[str, Any]:
     engine, now = daemon.engine, daemon.clock.now()
     traces = daemon.core.evidence.of(network)
     past = await daemon.store.past(_around(network))
-    bans = [ban for ban in engine.ledger if meet(network_of(ban.subject), network)]
+    bans = [ban for ban in engine.ledger if overlap(network_of(ban.subject), network)]
     ignored = engine.ignored(network, daemon.config.file.defaults.ignore)
     return {
         "version": 1,
-        "address": plain(Subject(str(network))),
+        "address": display_subject(Subject(str(network))),
         "ignored": None if ignored is None else str(ignored),
         "bans": [_ban(daemon, ban) for ban in bans],
         "counting": _counting(daemon, network, now),
@@ -91,9 +92,9 @@ def _line(trace: Trace) -> dict[str, Any]:
     return {
         "at": iso(trace.at),
         "source": trace.source,
-        "rule": failure.rule,
+        "rule": failure.pattern,
         "user": failure.user,
-        "text": printable(trace.text.decode("utf-8", "replace")),
+        "text": escape_control(trace.text.decode("utf-8", "replace")),
     }
 
 

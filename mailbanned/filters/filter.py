@@ -90,21 +90,21 @@ def _problem(filter_: Filter, sample: Sample) -> Finding | None:
     if not sample.kind:
         if kind != "failure" or found is None:
             return None
-        return Finding(f"miss matches ({found.rule}, {found.address}): {raw}")
+        return Finding(f"miss matches ({found.pattern}, {found.address}): {raw}")
     if found is None:
         return Finding(f"hit does not match: {raw}", _nearest(filter_, line))
     if kind != sample.kind:
-        return Finding(f"hit is {kind} ({found.rule}) instead of {sample.kind}: {raw}")
+        return Finding(f"hit is {kind} ({found.pattern}) instead of {sample.kind}: {raw}")
     if (found.address, found.user) != (sample.address, sample.user):
         return Finding(
             f"hit reports {found.address}, user {found.user!r} instead of "
             f"{sample.address}, user {sample.user!r}: {raw}"
         )
-    if sample.times is not None and isinstance(found, Failure) and found.times != sample.times:
-        return Finding(f"hit tells of {found.times} attempts instead of {sample.times}: {raw}")
-    pattern = next(p for p in filter_.patterns if p.rule == found.rule)
+    if sample.times is not None and isinstance(found, Failure) and found.attempts != sample.times:
+        return Finding(f"hit tells of {found.attempts} attempts instead of {sample.times}: {raw}")
+    pattern = next(p for p in filter_.patterns if p.rule == found.pattern)
     if any(literal not in line.text for literal in pattern.literals):
-        return Finding(f"literal of {found.rule} does not stand in its hit: {raw}")
+        return Finding(f"literal of {found.pattern} does not stand in its hit: {raw}")
     return None
 
 

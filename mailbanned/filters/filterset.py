@@ -19,7 +19,7 @@ from mailbanned.filters.prefilter import Search, minimal
 from mailbanned.filters.stats import Hits, Tally
 from mailbanned.logformat.syslog import fields
 from mailbanned.logformat.timestamps import Stamps
-from mailbanned.model import Failure, Fields, Line, Sign
+from mailbanned.model import Failure, Line, LineFields, Sign
 
 LONGEST_LINE = 8192
 # After so many lines of a kind it may be worth to compile their patterns into one.
@@ -118,7 +118,7 @@ class FilterSet:
         self._plans: dict[int, _Plan] = {}
         self._gathered = 0
         self.on_unmatched: Callable[[Line], None] | None = None
-        self._line: Fields = (0, None, b"", 1)
+        self._line: LineFields = (0, None, b"", 1)
 
     @property
     def text(self) -> bytes:

@@ -25,8 +25,9 @@ from typing import Any
 
 import re2
 
+from mailbanned.address import parse_address
 from mailbanned.filters.regex import SHORTEST, required
-from mailbanned.model import Failure, Fields, Sign, parse_address
+from mailbanned.model import Failure, LineFields, Sign
 
 _WHOLE = re2._Anchor.ANCHOR_BOTH
 _START = re2._Anchor.ANCHOR_START
@@ -37,7 +38,7 @@ _new = tuple.__new__  # half the cost of Failure(...)
 KINDS = ("failure", "known", "success", "outage")
 
 #: Looks at a line.
-Find = Callable[[Fields], Failure | Sign | None]
+Find = Callable[[LineFields], Failure | Sign | None]
 
 # What a Chooser may take at most; those of the shipped filters take a tenth of it.
 _CHOOSER_BYTES = 4 << 20
@@ -107,7 +108,7 @@ def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
     if kind == "failure" and in_addr is not None and not more:
         return _finder_of_failures(match, rule, in_addr, in_user)
 
-    def find(line: Fields) -> Failure | Sign | None:
+    def find(line: LineFields) -> Failure | Sign | None:
         number, at, text, times = line
         spans = match(whole, text, 0, len(text))
         if spans[0][0] < 0:
@@ -136,7 +137,7 @@ def _finder_of_failures(match: Any, rule: str, in_addr: int, in_user: int | None
     """How most patterns look at lines: they say who failed, and perhaps as whom."""
     whole, new, parse, no_name = _WHOLE, _new, parse_address, _NO_NAME
 
-    def find(line: Fields) -> Failure | None:
+    def find(line: LineFields) -> Failure | None:
         number, at, text, times = line
         spans = match(whole, text, 0, len(text))
         start, end = spans[in_addr]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mailbanned.multisearch import Texts
+from mailbanned.multisearch import MultiSearch
 
 # So much is searched at once: what is found in it is in memory, and nobody else has a turn.
 _PIECE = 64 * 1024
@@ -20,7 +20,7 @@ class Search:
     """Texts to search for. None contains another one: see `minimal`."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
-        self._find = Texts(texts).find
+        self._find = MultiSearch(texts).find
         self._bits = [1 << number for number in range(len(texts))]
         self._texts = texts
         # By the texts that were found in a line, those that may stand there and were not found.

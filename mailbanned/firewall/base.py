@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from mailbanned.model import Subject
+from mailbanned.address import Subject
 
 
 class FirewallDown(Exception):

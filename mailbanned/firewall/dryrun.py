@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
+from mailbanned.address import Subject
 from mailbanned.firewall.base import Listed
 from mailbanned.firewall.richrules import bannable
-from mailbanned.model import Subject
 
 
 class DryRun:

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
+from mailbanned.address import Subject, display_subject
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
 from mailbanned.firewall.interim import Interim, NoInterim
 from mailbanned.firewall.reconciler import Comparison, Job, Plan
 from mailbanned.firewall.sessions import Cut, Cutting
 from mailbanned.log import get_logger
-from mailbanned.model import Subject, plain
 
 _log = get_logger("firewall")
 
@@ -233,7 +233,7 @@ class Enforcer:
         except FirewallRefused as error:
             self._plan.refused(job)
             self._is_settled(job.subject)
-            _log.error(f"Cannot ban {plain(job.subject)}: {error}")
+            _log.error(f"Cannot ban {display_subject(job.subject)}: {error}")
         else:
             self._pause = self._first_pause
             if self._plan.done(job):
@@ -243,7 +243,7 @@ class Enforcer:
         """The subject's rule is in force: say so, and cut what it still has open."""
         if subject in self._untold:
             self._is_settled(subject)
-            self._tell(subject, self._clock.ticks())
+            self._tell(subject, self._clock.monotonic())
         if not self._interim.keeps_out(subject):  # else they have been cut
             self._cutting.ask(subject, urgent=is_new)
 

@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 
+from mailbanned.address import Subject
 from mailbanned.firewall import dbus
 from mailbanned.firewall.base import FirewallDown, Listed
 from mailbanned.firewall.dbus import Bus, BusError, Calls, Signal
 from mailbanned.firewall.richrules import Rule, Verdict, is_marked, parse, render
 from mailbanned.firewall.zones import choose, outward_interfaces
 from mailbanned.log import get_logger
-from mailbanned.model import Subject
 
 _log = get_logger("firewall")
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Protocol
 
+from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import FirewallDown, FirewallRefused, Listed
 from mailbanned.log import get_logger
-from mailbanned.model import Subject
 
 _log = get_logger("firewall")
 
@@ -166,7 +166,7 @@ class Interim:
             self._fail(error)
         else:
             self._trouble = ""
-            self._tell(subject, self._clock.ticks())
+            self._tell(subject, self._clock.monotonic())
             if before <= self._clock.now():  # else it was kept out all the time
                 cut(subject)
         finally:

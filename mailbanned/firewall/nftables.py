@@ -20,13 +20,13 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from math import ceil
 
+from mailbanned.address import Subject
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.firewall import nftscript
 from mailbanned.firewall.base import FirewallDown, Listed
 from mailbanned.firewall.nftscript import COMMON, Change, Place
 from mailbanned.firewall.richrules import Verdict
 from mailbanned.log import get_logger
-from mailbanned.model import Subject
 from mailbanned.subprocesses import run
 
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
+from mailbanned.address import Subject
 from mailbanned.firewall.base import FirewallDown
 from mailbanned.firewall.richrules import Verdict, bannable
-from mailbanned.model import Subject
 
 FAMILY, NAME = "inet", "mailbanned"
 

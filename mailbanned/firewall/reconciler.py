@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mailbanned.address import Subject
 from mailbanned.firewall.base import Listed
-from mailbanned.model import Subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Literal, NamedTuple
 
+from mailbanned.address import Network, Subject
 from mailbanned.firewall.base import FirewallRefused
-from mailbanned.model import Network, Subject
 
 Verdict = Literal["drop", "reject"]
 

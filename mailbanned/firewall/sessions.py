@@ -20,10 +20,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from mailbanned.address import Network, Subject
 from mailbanned.firewall.base import FirewallRefused
 from mailbanned.firewall.richrules import bannable
 from mailbanned.log import get_logger
-from mailbanned.model import Network, Subject
 from mailbanned.subprocesses import run
 
 #: Ends live connections of the subjects.

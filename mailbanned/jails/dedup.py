@@ -18,7 +18,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from math import inf
 
-from mailbanned.model import Failure, Subject
+from mailbanned.address import Subject
+from mailbanned.model import Failure
 
 # So long after a failure a line may still sum up the connection that it happened in.
 _CONNECTION_S = 300.0
@@ -51,16 +52,16 @@ class Attempts:
         """How many attempts the line tells of that no other line has told of."""
         if failure.session is None:
             if failure.summary:
-                return 0 if self._was_told(subject, at, 0) else failure.times
+                return 0 if self._was_told(subject, at, 0) else failure.attempts
             self._tell(subject, (at, at))
-            return failure.times
+            return failure.attempts
         session = self._session(subject, failure.session, at)
         if failure.summary and not session.attempts and self._was_told(subject, at, 1):
             return 0
         if not failure.summary:
             self._tell(subject, (at, self._last_told(subject)[1]))
-        kind = failure.rule, failure.passdb
-        seen = session.lines[kind] = session.lines.get(kind, 0) + failure.times
+        kind = failure.pattern, failure.passdb
+        seen = session.lines[kind] = session.lines.get(kind, 0) + failure.attempts
         news = max(0, seen - session.attempts)
         session.attempts += news
         return news

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
+from mailbanned.address import Network, Subject, network_of, subject_of
 from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail, JailRules, Listener
 from mailbanned.jails.ledger import Ledger
 from mailbanned.jails.outage import Breaker, BreakerRules, Opening
 from mailbanned.jails.window import Windows
-from mailbanned.model import Ban, Failure, Network, Sign, Subject, Unban, network_of, subject_of
+from mailbanned.model import Ban, Failure, Sign, Unban
 
 # Most lines come from the same few addresses; a wave of others must not fill the memory.
 _REMEMBERED = 8192
@@ -114,7 +115,7 @@ class Engine:
         """
         decisions: list[Decision] = []
         suspended: bool | None = None
-        key = source, failure.rule, failure.address
+        key = source, failure.pattern, failure.address
         bans, on_banned, age = self.ledger.bans, self.on_banned, now - at
         for jail, name, subject, network, picky, strict, outage, findtime in (
             self._listening.known.get(key) or self._listening.find(*key)
@@ -164,7 +165,7 @@ class Engine:
         """Takes note of a good login, or of a server's word that its login backend fails."""
         subject = None if sign.address is None else subject_of(sign.address)
         if sign.kind == "outage":
-            return self._undo(self.breaker.outage(at, sign.rule, subject), now)
+            return self._undo(self.breaker.outage(at, sign.pattern, subject), now)
         if subject is not None:
             self.breaker.success(subject, at)
         return []
@@ -192,7 +193,7 @@ class Engine:
         if exists is not False or jail is None:
             return None
         failure, at = question.failure, question.at
-        key = jail.rules.source, failure.rule, failure.address
+        key = jail.rules.source, failure.pattern, failure.address
         for _, name, subject, network, *_ in self._listening.of(*key):
             if name == question.jail and subject is not None:
                 if jail.rules.outage and self.breaker.suspends(at):
@@ -211,7 +212,7 @@ class Engine:
         if at <= now - jail.rules.findtime:
             return None
         ban = jail.count(subject, failure, at, ticks)
-        if ban is None or not ban.holds(now):
+        if ban is None or not ban.is_active(now):
             return None
         return self._enter(jail, self._widened(jail, ban))
 
@@ -265,7 +266,7 @@ class Engine:
     def restore(self, saved: Saved, now: float) -> None:
         """Takes up where an earlier run stopped; bans that have ended meanwhile stay out."""
         for ban in saved.bans:
-            if ban.holds(now):
+            if ban.is_active(now):
                 self.ledger.add(ban)
                 if ban.jail in self.jails:
                     self.jails[ban.jail].crowd(ban)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mailbanned.address import Subject
 from mailbanned.jails.outage import Opening
-from mailbanned.model import Ban, Failure, Subject, Unban
+from mailbanned.model import Ban, Failure, Unban
 
 #: The name under which bans by hand are entered when no jail is named.
 MANUAL = "manual"

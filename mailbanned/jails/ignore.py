@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import collapse_addresses, ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 
-from mailbanned.model import Network, meet
+from mailbanned.address import Network, overlap
 
 # Loopback, link-local, multicast and unspecified addresses: their packets never reach a rule, or
 # they belong to nobody that could be kept out.
@@ -52,7 +52,7 @@ class IgnoreList:
         if not self._meets(network.version, first, last):
             return None
         every = (*self.networks, *_NEVER)
-        return next(n for n in every if meet(n, network))
+        return next(n for n in every if overlap(n, network))
 
     def _meets(self, version: int, first: int, last: int) -> bool:
         """Whether an ignored range shares a number with first..last."""

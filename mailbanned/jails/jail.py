@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mailbanned.address import Network, Subject, network_of, subject_of
 from mailbanned.jails.dedup import Attempts
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.window import Windows
-from mailbanned.model import Ban, Failure, Network, Subject, network_of, subject_of
+from mailbanned.model import Ban, Failure
 
 _NETWORKS_REMEMBERED = 10_000
 
@@ -230,7 +231,7 @@ class Jail:
             return None
         self.windows.forget(subject)
         until = self._until(subject, at)
-        name, user, rule = self.rules.name, failure.user, failure.rule
+        name, user, rule = self.rules.name, failure.user, failure.pattern
         return Ban(name, subject, at, until, failures, user, rule, ticks)
 
     def _until(self, subject: Subject, at: float) -> float | None:

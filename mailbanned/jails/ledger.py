@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from mailbanned.model import Ban, Network, Subject, Unban, meet, network_of
+from mailbanned.address import Network, Subject, network_of, overlap
+from mailbanned.model import Ban, Unban
 
 
 class Ledger:
@@ -45,7 +46,7 @@ class Ledger:
 
     def within(self, network: Network) -> list[Subject]:
         """Everybody who is to be kept out and shares an address with the network."""
-        return [subject for subject in self.bans if meet(network_of(subject), network)]
+        return [subject for subject in self.bans if overlap(network_of(subject), network)]
 
     def of(self, subject: Subject) -> tuple[Ban, ...]:
         """All bans of a subject."""
@@ -64,7 +65,7 @@ class Ledger:
             return None
         if not jails:
             del self.bans[subject]
-        return Unban(jail, subject, at, reason, last=not jails)
+        return Unban(jail, subject, at, reason, is_last=not jails)
 
     def deadline(self) -> float | None:
         """When the next ban may end; None if none does."""

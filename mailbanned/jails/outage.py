@@ -30,7 +30,7 @@ from itertools import islice
 from math import inf
 from typing import NamedTuple
 
-from mailbanned.model import Network, Subject, meet, network_of
+from mailbanned.address import Network, Subject, network_of, overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Breaker:
 
     def knows(self, network: Network) -> bool:
         """Whether somebody in the network has logged in lately."""
-        return any(meet(network_of(client), network) for client in self._clients)
+        return any(overlap(network_of(client), network) for client in self._clients)
 
     def suspends(self, at: float) -> bool:
         """Whether a failure at that time is not to be counted. Ask once for each failure.

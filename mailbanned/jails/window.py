@@ -31,7 +31,7 @@ from math import inf
 from secrets import randbits
 from socket import AF_INET, AF_INET6, inet_pton
 
-from mailbanned.model import Network, Subject, meet, network_of
+from mailbanned.address import Network, Subject, network_of, overlap
 
 _SHARDS = 256
 # What a shard holds at most; of a full one the oldest quarter goes.
@@ -261,7 +261,7 @@ class Windows:
         """Everybody with a failure on record who shares an address with the network."""
         yield from self._singles.within(network)
         for subject in self._times:
-            if meet(network_of(subject), network):
+            if overlap(network_of(subject), network):
                 yield subject
 
     def resize(self, findtime: float, maxretry: int) -> None:

@@ -30,7 +30,7 @@ import json
 import re
 from typing import NamedTuple
 
-from mailbanned.multisearch import Texts
+from mailbanned.multisearch import MultiSearch
 
 #: The longest message that is put together, in bytes.
 LONGEST = 64 * 1024
@@ -49,7 +49,7 @@ _DOCKER = re.compile(
     rb'\{"log":(' + _STRING + rb'),"stream":"(stdout|stderr)",'
     rb'(?:"attrs":\{(?:[^"{}]|' + _STRING + rb')*\},)?"time":"(' + _STAMP + rb')"\}\r?'
 )
-_find_marks = Texts([b"\n" + _DOCKER_HEAD, b" stdout P ", b" stderr P "]).find
+_find_marks = MultiSearch([b"\n" + _DOCKER_HEAD, b" stdout P ", b" stderr P "]).find
 # Control characters pass, so that whatever the expression above lets through can be read.
 _decode = json.JSONDecoder(strict=False).decode
 

@@ -24,7 +24,7 @@ import re
 from mailbanned.filters.pattern import MOST_TIMES
 from mailbanned.logformat.messages import CRI
 from mailbanned.logformat.timestamps import CLOCK, Stamps
-from mailbanned.model import Fields, Line
+from mailbanned.model import Line, LineFields
 
 _FACILITY_LEVEL = (
     rb"(?:kern|user|mail|daemon|auth|authpriv|security|syslog|lpr|news|uucp|cron|ftp|ntp|console|"
@@ -54,7 +54,7 @@ def split(raw: bytes, number: int, stamps: Stamps, now: float) -> Line:
     return Line(*fields(raw, number, stamps, now))
 
 
-def fields(raw: bytes, number: int, stamps: Stamps, now: float) -> Fields:
+def fields(raw: bytes, number: int, stamps: Stamps, now: float) -> LineFields:
     """As split, but only what the Line would hold."""
     # The busiest place of a replay: most lines begin as the one before did, or in the same hour.
     # It avoids calls of methods, each of which costs as much as three slices.
@@ -94,7 +94,7 @@ def fields(raw: bytes, number: int, stamps: Stamps, now: float) -> Fields:
     return number, at, raw[text:], 1
 
 
-def _split(raw: bytes, number: int, stamps: Stamps, now: float) -> Fields:
+def _split(raw: bytes, number: int, stamps: Stamps, now: float) -> LineFields:
     """As split, from scratch."""
     if raw.endswith(b"\r"):
         raw = raw[:-1]
@@ -119,14 +119,14 @@ def _split(raw: bytes, number: int, stamps: Stamps, now: float) -> Fields:
 
 def _unwrapped(
     raw: bytes, start: int, number: int, at: float, stamps: Stamps, now: float
-) -> Fields:
+) -> LineFields:
     """The line that was wrapped into this one at `start`, with the outer time."""
     assert stamps.inner is not None
     _, _, text, times = fields(raw[start:], number, stamps.inner, now)
     return number, at, text, times
 
 
-def _line(number: int, at: float | None, text: bytes) -> Fields:
+def _line(number: int, at: float | None, text: bytes) -> LineFields:
     """A line from its text, in which a repeated message is written as if it came alone."""
     if text.endswith(b"]"):
         repeat = _REPEAT.fullmatch(text)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+from mailbanned.address import display_subject
 from mailbanned.cli.common import Fault, span
 from mailbanned.clock import iso
 from mailbanned.config import Config
@@ -15,7 +16,7 @@ from mailbanned.filters.diagnose import show, stops
 from mailbanned.filters.filterset import LONGEST_LINE
 from mailbanned.jails import Jail, JailRules
 from mailbanned.logformat.messages import plain as joined
-from mailbanned.model import Failure, Line, Sign, plain
+from mailbanned.model import Failure, Line, Sign
 from mailbanned.replay.reader import text_of
 
 # Stamps that say less than all are read otherwise in another zone, or in another decade.
@@ -68,7 +69,7 @@ def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailRules]) -
         "at": iso(line.at),
         "assumed": _assumed(raw, line, zone, now),
         "text": _text(line.text),
-        "times": line.times,
+        "times": line.repeats,
         "overlong": overlong,
         "suspect": None if overlong else _suspect(filters, raw),
         "filters": [] if overlong else [_filter(one, line) for one in filters],
@@ -135,7 +136,7 @@ def _nothing(jail: Jail, found: Failure | Sign | None) -> str:
     if found is None:
         return "no pattern fits"
     if not isinstance(found, Failure):
-        return f"{_NO_FAILURE[found.kind]} ({found.rule})"
+        return f"{_NO_FAILURE[found.kind]} ({found.pattern})"
     if jail.subject(found.address) is None:
         return f"{found.address} is ignored"
     if not jail.concerns(found):
@@ -155,7 +156,7 @@ def _counts(jail: Jail, failure: Failure) -> str:
         unless += f", unless account {failure.user!r} exists"
     ban = "for ever" if rules.bantime is None else f"for {span(rules.bantime)}"
     how = f"{rules.maxretry} in {span(rules.findtime)}"
-    return f"counts for {plain(subject)}{unless}; {how} -> banned {ban}"
+    return f"counts for {display_subject(subject)}{unless}; {how} -> banned {ban}"
 
 
 def _text(raw: bytes) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
+from mailbanned.address import Subject, subject_of
 from mailbanned.clock import iso
 from mailbanned.jails import Jail
-from mailbanned.model import Ban, Failure, Line, Subject, Unban, subject_of
+from mailbanned.model import Ban, Failure, Line, Unban
 
 if TYPE_CHECKING:
     from mailbanned.replay.replay import Replay
@@ -154,7 +155,7 @@ def match_document(log: str, jail: str, failure: Failure) -> dict[str, Any]:
         "address": failure.address,
         "user": failure.user,
         "at": iso(failure.at),
-        "rule": failure.rule,
+        "rule": failure.pattern,
         "log": log,
     }
 

@@ -203,8 +203,8 @@ class Silence:
     async def watch(self, silent_s: float) -> None:
         """Asks after so long without a line, and then every now and then, until cancelled."""
         while True:
-            heard = self._clock.ticks() if self._heard is None else self._heard
-            left = heard + silent_s - self._clock.ticks()
+            heard = self._clock.monotonic() if self._heard is None else self._heard
+            left = heard + silent_s - self._clock.monotonic()
             if left <= 0:
                 await self._ask()
                 left = silent_s / _REPEATS

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.address import Subject
+from mailbanned.model import Ban, Unban
 
 Marks = Mapping[str, str]
 WindowKey = tuple[str, Subject]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from mailbanned.model import Subject
+from mailbanned.address import Subject
 from mailbanned.store.base import WindowKey, Windows
 
 # What is saved by one statement (characters, if there is more than one piece). The statement sorts

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import aiosqlite
 
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.address import Subject
+from mailbanned.model import Ban, Unban
 from mailbanned.store.base import Changes, Past, State, StoreError, Windows
 from mailbanned.store.packed_counts import Packed
 

@@ -17,7 +17,7 @@ class ManualClock:
     def now(self) -> float:
         return self.time
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return self.time
 
 

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from mailbanned.address import Subject
 from mailbanned.clock import SystemClock
 from mailbanned.firewall import Enforcer, Nftables
-from mailbanned.model import Subject
 from tests.bench.table import Row, measured, median, spread
 from tests.firewall.support import running, shows
 from tests.real.netns import run as run_program

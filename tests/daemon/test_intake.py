@@ -19,7 +19,7 @@ class Ticking:
     def now(self) -> float:
         return self.at
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         self.at += 0.001
         return self.at
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine
-from mailbanned.model import Subject
 from mailbanned.store import MemoryStore
 from tests.jails.support import OTHER, failure, rules
 
@@ -22,7 +22,7 @@ class Standing:
     def now(self) -> float:
         return self.at
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return self.at
 
 

@@ -110,7 +110,9 @@ class Pipeline:
             numbers = range(start, start + _IN_A_BLOCK)
             addresses = [str(IPv4Address((10 << 24) + 7919 * number)) for number in numbers]
             data = "".join(f"{sasl(address, 'info')}\n" for address in addresses).encode()
-            block = Block("postfix", data, clock.now(), clock.ticks(), True, {"log": f"{start}"})
+            block = Block(
+                "postfix", data, clock.now(), clock.monotonic(), True, {"log": f"{start}"}
+            )
             await self.core.intake.take(block)
         await self.core.intake.settled(["postfix"])
 

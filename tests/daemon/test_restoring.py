@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.cli.common import load
 from mailbanned.daemon.daemon import Daemon
-from mailbanned.model import Ban, Subject
+from mailbanned.model import Ban
 from mailbanned.store import Changes, SQLiteStore, State
 from tests.running import write_config
 from tests.waiting import HANG_S
@@ -29,7 +30,7 @@ class Clock:
     def now(self) -> float:
         return time.time() + self.ahead
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return time.monotonic() + self.ahead
 
 

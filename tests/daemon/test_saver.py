@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from mailbanned.address import Subject
 from mailbanned.clock import SystemClock
 from mailbanned.daemon.writer import Saver
-from mailbanned.model import Ban, Subject
+from mailbanned.model import Ban
 from mailbanned.store import Changes, MemoryStore, StoreError
 from tests.waiting import HANG_S
 

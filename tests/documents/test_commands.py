@@ -21,8 +21,8 @@ _IN_A_LINE = re.compile(r"(?:^|[|(`] *|sudo |xargs -r |^# )(mailbanned -{0,2}[^ 
 _MODULES = {
     "run": "tests.demo",
     "simulate": "tests.simulation",
-    "soak": "tests.soak",
-    "fuzz": "tests.fuzz",
+    "soak": "tests.e2e.soak",
+    "fuzz": "tests.e2e.fuzz",
 }
 # The command that docs/adding.md adds.
 _ADDED = "mailbanned banned"

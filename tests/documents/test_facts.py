@@ -14,9 +14,9 @@ from mailbanned.config.config import account_query
 from mailbanned.config.load import load
 from mailbanned.config.options import File, JailTable, SourceTable
 from tests.documents.pages import blocks, flowing, table, words
-from tests.fuzz.targets import TARGETS
-from tests.host.boot import ADDRESSES4, PROGRAMS
-from tests.host.mailhost import PASSWORD, USERS
+from tests.e2e.fuzz.targets import TARGETS
+from tests.e2e.host.boot import ADDRESSES4, PROGRAMS
+from tests.e2e.host.mailhost import PASSWORD, USERS
 from tests.running import Running, write_config
 from tests.test_layers import contracts
 

@@ -62,10 +62,10 @@ from tests.sources.rig import append
 
 """
 _SCENARIO = """\
-from tests.host.attackers import Internet
-from tests.host.conftest import Strangers
-from tests.host.judge import Probe, judge
-from tests.host.mailhost import MailHost
+from tests.e2e.host.attackers import Internet
+from tests.e2e.host.conftest import Strangers
+from tests.e2e.host.judge import Probe, judge
+from tests.e2e.host.mailhost import MailHost
 
 
 """
@@ -99,7 +99,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (log,) = (one for one in pieces if one.startswith("class PlainLog"))
     (top / "tests/sources/test_plain.py").write_text(_LOG + log)
     (scenario,) = (one.text for one in blocks("docs/testing.md", language="python"))
-    (top / "tests/host/test_scenario.py").write_text(_SCENARIO + scenario)
+    (top / "tests/e2e/host/test_scenario.py").write_text(_SCENARIO + scenario)
     return top
 
 
@@ -118,7 +118,7 @@ def _run(top: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_types_are_right(copy: Path) -> None:
     """What the recipes make keeps every protocol and calls nothing that is not there."""
-    result = _run(copy, "mypy", "mailbanned", *_tests(), "tests/host/test_scenario.py")
+    result = _run(copy, "mypy", "mailbanned", *_tests(), "tests/e2e/host/test_scenario.py")
     assert result.returncode == 0, result.stdout
 
 

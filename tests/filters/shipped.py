@@ -39,4 +39,4 @@ def failures(block: bytes, *names: str) -> list[Failure]:
 
 def found(line: bytes, *names: str) -> dict[str, str]:
     """The address that each filter reports for the line, by the filter's name."""
-    return {f.rule.split("/")[0]: f.address for f in failures(line + b"\n", *names)}
+    return {f.pattern.split("/")[0]: f.address for f in failures(line + b"\n", *names)}

@@ -183,7 +183,7 @@ def findings(shape: Shape, text: str) -> list[Failure | Sign]:
 
 
 def said(one: Failure | Sign) -> str:
-    return one.kind if isinstance(one, Sign) else one.rule.split("/")[0]
+    return one.kind if isinstance(one, Sign) else one.pattern.split("/")[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.text)

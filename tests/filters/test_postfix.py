@@ -173,7 +173,7 @@ def reported(text: bytes) -> dict[str, str | None]:
     """The address that each filter reports for the line, which says nothing but failures."""
     signs = found(text)
     assert all(isinstance(sign, Failure) for sign in signs)
-    return {sign.rule.split("/")[0]: sign.address for sign in signs}
+    return {sign.pattern.split("/")[0]: sign.address for sign in signs}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -216,7 +216,7 @@ def test_the_user_is_what_stands_behind_the_first_marker(
     name = printable(text[:LONGEST_NAME])
     for marked, user in ((b"", b""), (b", sasl_username=" + name, name)):
         (failure,) = found(FAILED % (tag, client, mechanism, reason + marked))
-        assert (failure.rule.split("/")[0], failure.address) == (SASL, PEER.decode())
+        assert (failure.pattern.split("/")[0], failure.address) == (SASL, PEER.decode())
         assert failure.user == (None if user in (b"", b"?", b"(unavailable)") else user.decode())
 
 

@@ -159,7 +159,7 @@ def test_repeated_messages_are_unfolded(
     stamps = Stamps(UTC)
     line(front + b"sshd[7]: x", stamps)
     found = line(front + b"sshd[1]: " + rest, stamps)
-    assert (found.text, found.times) == (b"sshd[1]: " + expected, times)
+    assert (found.text, found.repeats) == (b"sshd[1]: " + expected, times)
 
 
 @pytest.mark.parametrize(

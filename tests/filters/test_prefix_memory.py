@@ -76,7 +76,7 @@ def test_nothing_raises_and_nothing_is_made_up(raw: bytes) -> None:
         return
     tag, colon, message = found.text.partition(b": ")
     assert colon
-    if found.times > 1:
+    if found.repeats > 1:
         raw = raw.removesuffix(b"]")
     assert raw.endswith(message)
     program, _, process = tag.removesuffix(b"]").partition(b"[")

@@ -77,7 +77,7 @@ def test_samples_hold_in_a_block_among_all_filters(name: str) -> None:
         if sample.kind == "failure":
             expected[block.count(b"\n")] = (sample.address, sample.user)
     reported = {
-        f.number: (f.address, f.user) for f in failures(block) if f.rule.split("/")[0] == name
+        f.number: (f.address, f.user) for f in failures(block) if f.pattern.split("/")[0] == name
     }
     assert reported == expected
 

@@ -108,7 +108,7 @@ NAMES = st.lists(
 
 def reported(line: bytes) -> dict[str, str]:
     """The address that each filter of sshd reports."""
-    return {f.rule.split("/")[0]: f.address for f in failures(line, "sshd", "sshd-unknown")}
+    return {f.pattern.split("/")[0]: f.address for f in failures(line, "sshd", "sshd-unknown")}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.text.decode())

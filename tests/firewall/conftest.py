@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailbanned.model import Subject
+from mailbanned.address import Subject
 from tests.firewall.support import ScriptedFirewall
 
 

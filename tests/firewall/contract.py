@@ -9,8 +9,8 @@ import asyncio
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import BACKENDS, Firewall, FirewallRefused, Listed
-from mailbanned.model import Subject
 from tests.waiting import skipped_time
 
 HOST = Subject("198.51.100.77/32")

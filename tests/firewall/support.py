@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallRefused, Listed
-from mailbanned.model import Subject
 from tests.waiting import HANG_S
 
 #: Seconds between audits, for those that would hide that something was missed.
@@ -40,7 +40,7 @@ class ManualClock:
     def now(self) -> float:
         return self.time
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         return self.time
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 import pytest
 from structlog.testing import capture_logs
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer, FirewallState
-from mailbanned.model import Subject
 from tests.firewall.support import NEVER, ManualClock, ScriptedFirewall, running, subjects
 from tests.waiting import skipped_time, until
 

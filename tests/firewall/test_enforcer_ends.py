@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer, FirewallDown
-from mailbanned.model import Subject
 from tests.firewall.support import (
     ManualClock,
     ScriptedFirewall,

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import FirewallDown
-from mailbanned.model import Subject
 from tests.firewall.support import (
     ScriptedFirewall,
     make_enforcer,

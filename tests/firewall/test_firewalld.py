@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Firewalld, FirewallDown, FirewallRefused
-from mailbanned.model import Subject
 from tests.firewall.fakebus import FakeBus, error, listening, silence, values
 
 pytestmark = pytest.mark.usefixtures("skipping")

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer, FirewallDown, Interim, Listed
-from mailbanned.model import Subject
 from tests.firewall.support import NEVER, ManualClock, ScriptedFirewall, running, subjects
 from tests.waiting import until
 

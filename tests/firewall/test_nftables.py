@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mailbanned.address import Subject
 from mailbanned.firewall import BACKENDS, FirewallDown, FirewallRefused, Listed, Nftables
-from mailbanned.model import Subject
 from tests.firewall.fakenft import GONE, NOT_PERMITTED, FakeNft
 from tests.firewall.support import ManualClock, subjects
 from tests.waiting import HANG_S, skipped_time, started_in_time, until

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Listed
 from mailbanned.firewall.reconciler import Job, Plan
-from mailbanned.model import Subject
 from tests.firewall.support import subjects
 
 

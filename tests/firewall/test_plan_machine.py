@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Listed
 from mailbanned.firewall.reconciler import Job, Plan
-from mailbanned.model import Subject
 from tests.firewall.support import subjects
 
 SLOTS = 4

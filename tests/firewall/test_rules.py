@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from mailbanned.address import Subject, subject_of
 from mailbanned.firewall import FirewallRefused
 from mailbanned.firewall.richrules import Rule, Verdict, bannable, is_marked, parse, render
-from mailbanned.model import Subject, subject_of
 
 VERDICTS: list[Verdict] = ["drop", "reject"]
 verdicts = st.sampled_from(VERDICTS)

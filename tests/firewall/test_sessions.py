@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Sessions
-from mailbanned.model import Subject
 from tests.firewall.support import subjects
 from tests.waiting import HANG_S, started_in_time, until
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Verdict
 from mailbanned.firewall.nftscript import Place, layout, located, read
-from mailbanned.model import Subject
 
 CHAIN = {"name": "ipv4_32", "type": "filter", "hook": "prerouting", "prio": -310,
          "policy": "accept"}  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Any
 
+from mailbanned.address import Network, Subject
 from mailbanned.jails import Decision, Engine, JailRules, Question
-from mailbanned.model import Ban, Failure, Network, Subject
+from mailbanned.model import Ban, Failure
 
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
 HOUR = 3600.0

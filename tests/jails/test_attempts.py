@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.jails.dedup import Attempts
-from mailbanned.model import Subject
 from tests.filters.shipped import NOW, failures
 
 A = "203.0.113.5"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.jails import BreakerRules, Opening
 from mailbanned.jails.outage import Breaker
-from mailbanned.model import Subject
 
 DEAD = "mysql: connect failed"
 

@@ -8,9 +8,9 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbanned.address import Subject
 from mailbanned.jails import BreakerRules
 from mailbanned.jails.outage import Breaker
-from mailbanned.model import Subject
 from tests.jails.test_breaker import Host
 
 LEAD, HOLD = 5.0, 20.0

@@ -75,10 +75,10 @@ def test_two_jails_keep_a_subject_until_the_later_end() -> None:
     engine = Engine([rules("short", maxretry=1, bantime=100.0), rules("long", maxretry=1)])
     assert len(bans(fail(engine, 0.0))) == 2
     (first,) = engine.expire(100.0)
-    assert (first.jail, first.last) == ("short", False)
+    assert (first.jail, first.is_last) == ("short", False)
     assert subject() in engine.ledger
     (second,) = engine.expire(10 * HOUR)
-    assert (second.jail, second.last) == ("long", True)
+    assert (second.jail, second.is_last) == ("long", True)
     assert subject() not in engine.ledger
 
 
@@ -104,7 +104,7 @@ def test_caught_up_lines_count_at_their_stamp() -> None:
     engine = Engine([rules()])
     (ban,) = bans(fail(engine, 1000.0, 1010.0, 1020.0, now=1500.0))
     assert (ban.since, ban.until) == (1020.0, 1020.0 + 10 * HOUR)
-    assert ban.ticks is None
+    assert ban.read_monotonic is None
 
 
 def test_caught_up_lines_older_than_findtime_do_not_count() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mailbanned.address import Subject
 from mailbanned.jails import MANUAL, Engine, Saved, known
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.model import Ban, Unban
 from tests.jails.support import HOUR, ONE, OTHER, bans, fail, net, question, rules, subject
 
 
@@ -44,7 +45,7 @@ def test_a_reload_lifts_the_newly_ignored() -> None:
     fail(engine, 1.0)
     fail(engine, 1.0, address=OTHER)
     lifted = engine.configure([rules(maxretry=1, ignore=(net(ONE),))], now=2.0)
-    assert lifted == [Unban("sshd", subject(ONE), 2.0, "ignored now", last=True)]
+    assert lifted == [Unban("sshd", subject(ONE), 2.0, "ignored now", is_last=True)]
     assert engine.ledger.subjects() == [subject(OTHER)]
 
 
@@ -74,7 +75,7 @@ def test_only_jails_that_ignore_let_go() -> None:
     engine = Engine([rules("a", maxretry=1), rules("b", maxretry=1)])
     fail(engine, 1.0)
     (unban,) = engine.configure([rules("a", ignore=(net(ONE),)), rules("b")], now=2.0)
-    assert (unban.jail, unban.last) == ("a", False)
+    assert (unban.jail, unban.is_last) == ("a", False)
     assert subject() in engine.ledger
 
 
@@ -148,7 +149,7 @@ def test_unban_lifts_and_forgets() -> None:
     engine = Engine([rules("a", maxretry=1), rules("b", maxretry=3)])
     fail(engine, 1.0, 2.0)
     engine.changed_windows()
-    assert engine.unban([subject()], 3.0) == [Unban("a", subject(), 3.0, "by hand", last=True)]
+    assert engine.unban([subject()], 3.0) == [Unban("a", subject(), 3.0, "by hand", is_last=True)]
     assert subject() not in engine.ledger
     assert engine.changed_windows() == {("b", subject()): ()}
     assert [ban.jail for ban in bans(fail(engine, 4.0, 5.0))] == ["a"]
@@ -159,7 +160,7 @@ def test_unban_of_one_jail_leaves_the_others() -> None:
     engine = Engine([rules("a", maxretry=1), rules("b", maxretry=1), rules("c", maxretry=3)])
     fail(engine, 1.0, 2.0)
     (unban,) = engine.unban([subject()], 3.0, "a")
-    assert (unban.jail, unban.last) == ("a", False)
+    assert (unban.jail, unban.is_last) == ("a", False)
     assert subject() in engine.ledger
     assert [ban.jail for ban in bans(fail(engine, 4.0))] == ["a", "c"]
 
@@ -177,7 +178,7 @@ def test_bans_by_hand() -> None:
     assert ban == Ban(MANUAL, Subject("198.51.100.0/24"), 1.0, 100.0, 0, None, "abuse report")
     assert list(engine.ledger) == [ban]
     (unban,) = engine.expire(100.0)
-    assert (unban.jail, unban.subject, unban.last) == (MANUAL, "198.51.100.0/24", True)
+    assert (unban.jail, unban.subject, unban.is_last) == (MANUAL, "198.51.100.0/24", True)
 
 
 def test_a_ban_by_hand_in_a_jail() -> None:

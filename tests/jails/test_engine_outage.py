@@ -54,7 +54,7 @@ def test_a_ban_made_just_before_is_lifted() -> None:
     assert isinstance(opening, Opening)
     assert opening.new
     assert isinstance(lifted, Unban)
-    assert (lifted.jail, lifted.subject, lifted.last) == ("logins", wrong.subject, False)
+    assert (lifted.jail, lifted.subject, lifted.is_last) == ("logins", wrong.subject, False)
     assert {(ban.jail, ban.subject) for ban in engine.ledger} == {
         ("logins", old.subject), ("rest", wrong.subject)
     }  # fmt: skip

@@ -25,7 +25,7 @@ def test_a_clear_no_counts() -> None:
     asked = question(engine.observe("log", failure(user="mallory"), 100.0, 100.0, ticks=7.0))
     ban = engine.answer(asked, exists=False, now=103.0)
     assert ban is not None
-    assert (ban.since, ban.user, ban.ticks) == (100.0, "mallory", 7.0)
+    assert (ban.since, ban.user, ban.read_monotonic) == (100.0, "mallory", 7.0)
     assert subject() in engine.ledger
 
 

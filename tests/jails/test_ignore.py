@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbanned.address import Address, Network
 from mailbanned.jails import IgnoreList
-from mailbanned.model import Address, Network
 
 OFFICE = [ip_network("198.51.100.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8:5::/48")]
 

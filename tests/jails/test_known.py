@@ -7,8 +7,8 @@ from ipaddress import ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbanned.address import Network, network_of, overlap
 from mailbanned.jails import Engine, known
-from mailbanned.model import Network, meet, network_of
 from tests.jails.support import fail, rules
 
 ADDRESSES = st.sampled_from(
@@ -38,4 +38,6 @@ def test_as_a_look_at_everybody_would_find(
         everybody |= {who for one in windows for who in one.within(ip_network(every))}
     found = known(engine, asked)
     assert len(found) == len(set(found))
-    assert set(found) == {who for who in everybody if any(meet(network_of(who), n) for n in asked)}
+    assert set(found) == {
+        who for who in everybody if any(overlap(network_of(who), n) for n in asked)
+    }

@@ -6,8 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from mailbanned.address import Subject
 from mailbanned.jails import Ledger
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.model import Ban, Unban
 
 SUBJECTS = st.sampled_from([Subject(f"192.0.2.{n}/32") for n in range(4)])
 JAILS = st.sampled_from(["dovecot", "postfix", "sshd"])
@@ -46,13 +47,13 @@ class LedgerModel(RuleBasedStateMachine):
     def expire(self, passed: int) -> None:
         self.now += passed
         ended = self.ledger.expire(self.now)
-        due = {key for key, ban in self.model.items() if not ban.holds(self.now)}
+        due = {key for key, ban in self.model.items() if not ban.is_active(self.now)}
         assert len(ended) == len(due)
         assert {(unban.subject, unban.jail) for unban in ended} == due
         for unban in ended:
             del self.model[unban.subject, unban.jail]
             assert unban.at == self.now
-            assert unban.last == (not self._out(unban.subject))
+            assert unban.is_last == (not self._out(unban.subject))
 
     @invariant()
     def holds_the_same_bans(self) -> None:

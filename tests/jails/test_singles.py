@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbanned.address import Subject, network_of, overlap
 from mailbanned.jails.window import Singles
-from mailbanned.model import Subject, meet, network_of
 
 V4 = st.integers(0, 2**32 - 1).map(lambda number: Subject(f"{IPv4Address(number)}/32"))
 V6 = st.integers(2**32, 2**64 - 1).map(lambda number: Subject(str(IPv6Network((number << 64, 64)))))
@@ -81,9 +81,9 @@ def test_within(held: dict[Subject, float], network: IPv6Network) -> None:
     for asked in (network, network.supernet(8) if network.prefixlen >= 8 else network):
         found = list(singles.within(asked))
         assert len(found) == len(set(found))
-        assert set(found) == {who for who in held if meet(network_of(who), asked)}
+        assert set(found) == {who for who in held if overlap(network_of(who), asked)}
     one = ip_network("2001:db8:0:7::5/128")
-    assert set(singles.within(one)) == {who for who in held if meet(network_of(who), one)}
+    assert set(singles.within(one)) == {who for who in held if overlap(network_of(who), one)}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.jails import Engine, Saved, known
-from mailbanned.model import Ban, Sign, Subject
+from mailbanned.model import Ban, Sign
 from tests.jails.support import HOUR, bans, fail, net, question, rules, subject
 
 NETWORK = Subject("192.0.2.0/24")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbanned.address import Subject
 from mailbanned.jails import Windows
-from mailbanned.model import Subject
 
 ONE, OTHER = Subject("192.0.2.1/32"), Subject("192.0.2.2/32")
 EVERYBODY = ip_network("0.0.0.0/0"), ip_network("::/0")

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+from mailbanned.address import Subject
 from mailbanned.clock import SystemClock
 from mailbanned.firewall import Enforcer, Firewall, Firewalld, Verdict
 from mailbanned.firewall.zones import outward_interfaces
-from mailbanned.model import Subject
 from tests.firewall.support import running
 from tests.real.lab import Lab
 from tests.waiting import HANG_S

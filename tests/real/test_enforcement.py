@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer
-from mailbanned.model import Subject
 from tests.real.enforcing import enforced, settles
 from tests.real.lab import ATTACKERS4, INTERFACE, ZONE, Lab
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Firewall, FirewallDown, Listed, Verdict
-from mailbanned.model import Subject
 from tests.firewall.contract import FirewallContract
 from tests.real.enforcing import connected
 from tests.real.lab import ATTACKERS4, ATTACKERS6, INTERFACE, NEIGHBOURS6, ZONE, Lab

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Firewall, Listed, Nftables
-from mailbanned.model import Subject
 from tests.firewall.contract import FirewallContract
 from tests.real.lab import ATTACKERS4, ATTACKERS6, HOST4, HOST6, NEIGHBOURS6, Lab
 from tests.real.netns import Namespace, run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.model import Subject
+from mailbanned.address import Subject
 from tests.real.enforcing import settles
 from tests.real.lab import ATTACKERS4, ZONE, Lab
 from tests.real.tables import MISHAPS, TABLE, ends, enforced, held, holds, nft, remove_table, says

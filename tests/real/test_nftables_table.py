@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import FirewallDown, Listed, Nftables
-from mailbanned.model import Subject
 from tests.real.lab import ATTACKERS4, Lab
 from tests.real.tables import backend, connected, ends, held, holds, nft, remove_table
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Sessions
-from mailbanned.model import Subject
 from tests.real.lab import ATTACKERS4, ATTACKERS6, NEIGHBOURS6, Lab
 
 pytestmark = pytest.mark.real

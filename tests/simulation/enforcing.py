@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
+from mailbanned.address import Subject
 from mailbanned.firewall import Enforcer, FirewallDown, Interim
-from mailbanned.model import Subject
 from tests.simulation.firewalls import Connection, Host
 from tests.simulation.simulation import SCHEDULING, Move, Outcome, Run, draw
 
@@ -164,7 +164,7 @@ class EnforcerRun(Run):
     def _in_force(self, subject: Subject, ticks: float) -> None:
         self.note(f"in force: {subject}")
         rules = self._host.rules
-        if ticks != self.clock.ticks():
+        if ticks != self.clock.monotonic():
             self.fail("the time of a ban is not that of its rule")
         if subject not in self._untold:
             self.fail(f"in force was said once more than wanted: {subject}")

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from math import ceil, inf
 from typing import Any, TypeVar
 
+from mailbanned.address import Subject
 from mailbanned.firewall import FirewallDown, FirewallRefused, Listed
-from mailbanned.model import Subject
 from tests.simulation.scheduler import SimulatedClock, SimulatedLoop
 
 T = TypeVar("T")

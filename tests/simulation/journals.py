@@ -228,7 +228,7 @@ class Journal:
         number = len(self.records)
         self._sequence += 1
         at = int((self._clock.now() - age) * 1e6) + number
-        monotonic = int((self._clock.ticks() - age - self._booted_at) * 1e6) + number
+        monotonic = int((self._clock.monotonic() - age - self._booted_at) * 1e6) + number
         value = MESSAGES[message](f"n={number};")
         fields: dict[str, Any] = {**service.fields, "_PID": str(1000 + number), "_HOSTNAME": "mx"}
         if value is not None:
@@ -244,7 +244,7 @@ class Journal:
             self.by_line[line] = record
         self._count()
         if self.noticed_at is None:
-            self.noticed_at = self._clock.ticks() + 0.25
+            self.noticed_at = self._clock.monotonic() + 0.25
         return record
 
     def is_orderly(self, clock: float, series: str, boot: str) -> bool:
@@ -308,7 +308,7 @@ class Journal:
         boot = f"b{int(self.boot[1:]) + 1}"
         if not self.is_orderly(self._clock.now(), self._series, boot):
             return False
-        self.boot, self._booted_at = boot, self._clock.ticks()
+        self.boot, self._booted_at = boot, self._clock.monotonic()
         return True
 
     def hide(self, hidden: bool) -> None:

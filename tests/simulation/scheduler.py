@@ -31,7 +31,7 @@ class SimulatedClock:
         """Seconds since the epoch."""
         return EPOCH + self.elapsed
 
-    def ticks(self) -> float:
+    def monotonic(self) -> float:
         """Seconds since the run began."""
         return self.elapsed
 

@@ -28,8 +28,8 @@ class HostClock:
     def now(self) -> float:
         return self._clock.now() + self.skew
 
-    def ticks(self) -> float:
-        return self._clock.ticks()
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
 
 
 class Surroundings:

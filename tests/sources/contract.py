@@ -143,7 +143,7 @@ class SourceContract:
             assert block.data.endswith(b"\n")
             # A journal's stamps, which ticks consider, have whole microseconds.
             assert began[0] <= block.arrived <= time.time()
-            assert began[1] - 0.001 <= block.ticks <= time.monotonic()
+            assert began[1] - 0.001 <= block.read_monotonic <= time.monotonic()
 
     async def test_marks_resume_after_the_block(self, log: Log) -> None:
         """With the marks of any block, a new source begins right behind it."""

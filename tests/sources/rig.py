@@ -27,10 +27,10 @@ class HastyClock(SystemClock):
 
     def stop(self) -> None:
         """No time passes from now on by itself."""
-        self._stopped_at = super().ticks()
+        self._stopped_at = super().monotonic()
 
-    def ticks(self) -> float:
-        return (super().ticks() if self._stopped_at is None else self._stopped_at) + self.ahead
+    def monotonic(self) -> float:
+        return (super().monotonic() if self._stopped_at is None else self._stopped_at) + self.ahead
 
 
 class Reader:

@@ -31,7 +31,7 @@ async def test_appended_lines_are_read_as_they_come(log: Path) -> None:
         block = reader.blocks[-1]
         assert (block.source, block.data, block.live) == ("mail", b"two\nthree\n", True)
         assert before <= block.arrived <= time.time()
-        assert ticks <= block.ticks <= time.monotonic()
+        assert ticks <= block.read_monotonic <= time.monotonic()
 
 
 async def test_what_was_there_before_is_caught_up_with(log: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailbanned.model import Ban, Subject, Unban
+from mailbanned.address import Subject
+from mailbanned.model import Ban, Unban
 from mailbanned.store import Changes, SQLiteStore, State, StoreError, Windows
 
 NOW = 1_777_600_000.0

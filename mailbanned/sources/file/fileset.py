@@ -140,14 +140,14 @@ class FileSet:
         self.open[tail.identity] = self._new(tail, path, self._unread.pop(path, None))
 
     def _new(self, tail: Tail, path: str, found_after: float | None) -> TrackedFile:
-        ticks = self._clock.ticks()
+        ticks = self._clock.monotonic()
         return TrackedFile(tail, path, found_after, ticks, ticks)
 
     async def _close_done(self, found: Survey) -> None:
         newest = {file.path: file for file in self.open.values() if file.rotated}
         for file in list(self.open.values()):
             is_newest = newest.get(file.path) is file
-            if file.is_done(self._clock.ticks(), is_newest, replaced=file.path in found.files):
+            if file.is_done(self._clock.monotonic(), is_newest, replaced=file.path in found.files):
                 await self.close(file)
 
     # ---- Which files are read, and from where -----------------------------------------------

@@ -81,16 +81,16 @@ class FileSource:
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
         look = True
         while True:
-            if look or self._clock.ticks() >= self._next_look:
+            if look or self._clock.monotonic() >= self._next_look:
                 changes.watch(await self._files.look())
                 paths = {one.path for one in self._files.open.values()}
                 self._hearing = {p: self._hearing.get(p, Hearing(self._too_old)) for p in paths}
                 pause = LOOK_S if self._files.settled else _SOON_S
-                self._next_look = self._clock.ticks() + pause
+                self._next_look = self._clock.monotonic() + pause
             if await self._read_each(emit):
                 look = False
             else:
-                look = await changes.wait(max(0.0, self._next_look - self._clock.ticks()))
+                look = await changes.wait(max(0.0, self._next_look - self._clock.monotonic()))
 
     async def _read_each(self, emit: Emit) -> bool:
         """Reads a chunk of every file, so that none starves another. True: some have more."""
@@ -106,7 +106,7 @@ class FileSource:
         return more
 
     async def _read(self, file: TrackedFile, emit: Emit) -> bool:
-        arrived, ticks = self._clock.now(), self._clock.ticks()
+        arrived, ticks = self._clock.now(), self._clock.monotonic()
         tail = file.tail
         if not self._files.may_be_read(file):
             return False
@@ -134,7 +134,7 @@ class FileSource:
         if data or not seated:  # where reading began is to be remembered, lines or not
             await emit(Block(self.name, data, arrived, ticks, live, self._files.marks()))
         if data:
-            file.last_data_at = self._clock.ticks()
+            file.last_data_at = self._clock.monotonic()
         return not tail.at_end
 
     def _hear(self, file: TrackedFile, lines: bytes, grown: bool, ticks: float) -> None:
@@ -147,7 +147,7 @@ class FileSource:
 
     def state(self) -> SourceState:
         """How it is doing right now."""
-        ticks, troubles = self._clock.ticks(), self._files.troubles
+        ticks, troubles = self._clock.monotonic(), self._files.troubles
         followed = list(self._files.open.values())
         paths = tuple(sorted(one.path for one in followed if not one.rotated))
         files = [one.state(ticks) for one in followed] + troubles.states()

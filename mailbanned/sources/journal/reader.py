@@ -165,7 +165,7 @@ class Journalctl:
             share.rewind()
         rest, inside = b"", False
         while chunk := await stdout.read(_CHUNK_BYTES):
-            arrived, ticks = self._clock.now(), self._clock.ticks()
+            arrived, ticks = self._clock.now(), self._clock.monotonic()
             data = rest + chunk
             lines, end, inside = cut(data, 0, inside, _MAX_RECORD)
             rest = data[end:]
@@ -177,7 +177,7 @@ class Journalctl:
 
     def _complain(self, reason: str) -> None:
         text = f"{reason}; it is started again. See whether {self._command[0]} works here"
-        since = self.outage.since if self.outage else self._clock.ticks()
+        since = self.outage.since if self.outage else self._clock.monotonic()
         self.outage = Outage(since, text)
         if reason != self._said:
             self._said = reason

@@ -99,7 +99,7 @@ class JournalSource:
 
     def state(self) -> SourceState:
         """How it is doing right now."""
-        ticks, outage = self._clock.ticks(), self._journalctl.outage
+        ticks, outage = self._clock.monotonic(), self._journalctl.outage
         state: State = "following"
         lag = self._lag(ticks)
         if outage is not None:
