@@ -77,9 +77,9 @@ class Config:
     hints: tuple[str, ...] = ()
 
     @property
-    def breaker(self) -> BreakerRules:
+    def outage(self) -> BreakerRules:
         """When failures of logins do not count."""
-        table = self.file.breaker
+        table = self.file.outage
         return BreakerRules(table.enabled, table.hold, table.clients)
 
     def every_rule(self) -> tuple[JailRules, ...]:

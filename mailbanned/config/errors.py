@@ -56,8 +56,11 @@ def _problem(model: type[BaseModel], details: Any, file: str) -> Problem:
     steps = [str(step) for step in details["loc"] if "[" not in str(step)]
     key, given = ".".join(steps), details["input"]
     if details["type"] == "extra_forbidden":
-        near = get_close_matches(steps[-1], _keys(model, steps[:-1]), n=1, cutoff=0.5)
-        remedy = f"did you mean {near[0]!r}?" if near else "remove it"
+        keys = sorted(_keys(model, steps[:-1]))
+        near = get_close_matches(steps[-1], keys, n=1, cutoff=0.5)
+        remedy = f"remove it, or name one of {', '.join(keys)}"
+        if near:
+            remedy = f"did you mean {near[0]!r}?"
         return Problem(file, key, "is not a known key", remedy)
     if details["type"] == "missing":
         return Problem(file, key, "is missing", "add it")

@@ -306,8 +306,8 @@ class AccountsTable(Strict):
         return account_query(self.backend, self.query)
 
 
-class BreakerTable(Strict):
-    """[breaker]: while the login backend is down, failed logins say nothing about anybody."""
+class OutageTable(Strict):
+    """[outage]: while the login backend is down, failed logins say nothing about anybody."""
 
     enabled: bool = _option(
         True, "`false`: failed logins always count, even while the servers log an outage"
@@ -338,7 +338,7 @@ class File(Strict):
     store: StoreTable = StoreTable()
     control: ControlTable = ControlTable()
     accounts: AccountsTable = AccountsTable()
-    breaker: BreakerTable = BreakerTable()
+    outage: OutageTable = OutageTable()
     log: LogTable = LogTable()
     sources: dict[Name, SourceTable] = Field(default_factory=dict)
     jails: dict[Name, JailTable] = Field(default_factory=dict)

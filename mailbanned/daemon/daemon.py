@@ -81,7 +81,7 @@ class Daemon:
         self._started = self.loaded_at = self.clock.now()
         self.last_reload = status.Reload(True, self._started)
         self.own: tuple[Network, ...] = own_addresses()
-        self.engine = Engine(config.rules, self.own, config.breaker)
+        self.engine = Engine(config.rules, self.own, config.outage)
         self.store: Store = SQLiteStore(config.file.store.path)
         self.saver = Saver(self.store)
         self.asker = Asker(factory.accounts(config.file.accounts, self.clock))
@@ -214,7 +214,7 @@ class Daemon:
         before, self.config = self.config, config
         self.loaded_at = self.clock.now()
         self._configure_engine()
-        self.engine.breaker.change(config.breaker)
+        self.engine.breaker.change(config.outage)
         self.core.filters = config.filter_sets(config.rules, self.core.filters)
         # Always, since the password file may have changed.
         await self.asker.exchange(factory.accounts(config.file.accounts, self.clock))

@@ -150,7 +150,7 @@ class Replay:
         self._accounts = {user.partition("@")[0] for user in accounts or ()} | (accounts or set())
         self._since, self._until = since, until
         self._matched, self._unmatched = matched, unmatched
-        self._engine = Engine(chosen, breaker=config.breaker)
+        self._engine = Engine(chosen, breaker=config.outage)
         self._filters = config.filter_sets(chosen)
         self._reading = Reading(self._filters)
         self._seen = Seen(rules.ipv6_prefix for rules in chosen)

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from mailbanned.config import ConfigError
 from tests.config.support import SMALL, Folder
 
+TABLES = (
+    "remove it, or name one of accounts, control, defaults, firewall, jails, log, outage, sources, "
+    "store"
+)
 DURATION = "write it like 90, '90s', '15m', '24h', '7d' or '1d12h'"
 
 
@@ -38,11 +42,15 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("maxretries = 3", "maxretries: is not a known key; remove it"),
+        ("maxretries = 3", f"maxretries: is not a known key; {TABLES}"),
+        ("[breaker]\nhold = 60", f"breaker: is not a known key; {TABLES}"),
         ("defaults.maxretries = 3",
          "defaults.maxretries: is not a known key; did you mean 'maxretry'?"),
         ('jails.a = { source = "door", filter = "door", xyz = 3 }',
-         "jails.a.xyz: is not a known key; remove it"),
+         "jails.a.xyz: is not a known key; remove it, or name one of accounts, bantime, "
+         "bantime_factor, bantime_forgive, bantime_max, enabled, filter, findtime, ignore, "
+         "ignore_own_addresses, ipv6_prefix, maxretry, passdb, source, widen_after, widen_ipv4, "
+         "widen_ipv6"),
         ("defaults.maxretry = true",
          "defaults.maxretry: Input should be a valid integer (it is True); correct the value"),
         ('defaults.maxretry = "3"',

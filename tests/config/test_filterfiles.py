@@ -74,7 +74,10 @@ def test_a_filters_keys_are_its_own(folder: Folder) -> None:
     """An error in a filter names the filter's file, also where the main file has such a key."""
     folder.write("filters/door.toml", "log = 3\n" + DOOR)
     errors = folder.errors('log = { level = "info" }' + SMALL)
-    assert errors == ["DIR/filters/door.toml: log: is not a known key; remove it"]
+    assert errors == [
+        "DIR/filters/door.toml: log: is not a known key; remove it, or name one of "
+        "description, hits, misses, outage, patterns, suspects, tag"
+    ]
 
 
 def test_a_filter_without_samples(folder: Folder) -> None:

@@ -25,7 +25,7 @@ filter = "dovecot"
 source = "postfix"
 filter = "postfix"
 maxretry = 1
-[breaker]
+[outage]
 hold = "{hold}"
 """
 

@@ -38,7 +38,7 @@ bantime = "3s"
 source = "sshd"
 filter = "sshd-unknown"
 maxretry = 1
-[breaker]
+[outage]
 enabled = false
 """
 #: So many bans may be on their way to firewalld when a new one comes.
