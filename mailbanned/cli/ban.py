@@ -10,12 +10,12 @@ from mailbanned.cli.common import Options, ask, json_option, print_json
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str | None) -> Any:
-    from mailbanned.config import options
+    from mailbanned.configtypes import parse_bantime
 
     if value is None:
         return None
     try:
-        return (options.bantime(value),)
+        return (parse_bantime(value),)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} {error}") from None
 

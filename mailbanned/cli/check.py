@@ -11,7 +11,7 @@ from mailbanned.cli.common import BAD_CONFIG, Options, json_option, load, print_
 
 if TYPE_CHECKING:
     from mailbanned.config import Config
-    from mailbanned.jails import JailRules
+    from mailbanned.jails import JailSettings
 
 
 @click.command()
@@ -27,14 +27,14 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
         ctx.exit(0 if document["ok"] else BAD_CONFIG)
     config = load(path)
     click.echo(f"{path}: good")
-    for rules in config.rules:
+    for rules in config.jails:
         unknown = ", unknown accounts only" if rules.unknown_accounts else ""
         grows = f", then {rules.bantime_factor:g} times as long" if rules.bantime_factor > 1 else ""
         click.echo(
             f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
             f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}{grows}{_widens(rules)}"
         )
-    for rules in config.resting:
+    for rules in config.disabled:
         click.echo(f"  {rules.name}: rests (enabled = false)")
     samples = sum(len(one.samples) for one in config.filters.values())
     click.echo(f"  {len(config.filters)} filters, all {samples} samples as they should be")
@@ -42,7 +42,7 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
         click.echo(f"mailbanned: {hint}", err=True)
 
 
-def _widens(rules: JailRules) -> str:
+def _widens(rules: JailSettings) -> str:
     if not rules.widen_after:
         return ""
     return f"; {rules.widen_after} of a /{rules.widen_ipv4} (/{rules.widen_ipv6}): all of it"
@@ -52,7 +52,7 @@ def _hints(config: Config) -> list[str]:
     """What is allowed but surely not meant; filters that nobody has looked at among it."""
     own = sorted((config.path.parent / "filters").glob("*.toml"))
     idle = [str(path) for path in own if path.stem not in config.filters]
-    return [*config.hints, *(f"{path} was not checked, since no jail uses it" for path in idle)]
+    return [*config.warnings, *(f"{path} was not checked, since no jail uses it" for path in idle)]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _document(path: Path) -> dict[str, Any]:
             for p in error.problems
         ]
         return {"version": 1, "ok": False, "path": str(path), "errors": errors}
-    jails = [rules.name for rules in config.rules]
+    jails = [rules.name for rules in config.jails]
     hints = _hints(config)
     return {
         "version": 1, "ok": True, "path": str(path), "errors": [], "jails": jails, "hints": hints

@@ -147,7 +147,7 @@ def moment(text: str, option: str, now: float) -> float:
     """A point in time (epoch) as people type it: an ISO date or time (this host's zone unless it
     names one), or a duration like "2d": so long ago.
     """
-    from mailbanned.config.options import duration
+    from mailbanned.configtypes import parse_duration
 
     try:
         return datetime.fromisoformat(text).timestamp()
@@ -155,7 +155,7 @@ def moment(text: str, option: str, now: float) -> float:
         pass
     try:
         if not text.strip().isdecimal():  # 2026 is a year to people, not a number of seconds
-            return now - duration(text)
+            return now - parse_duration(text)
     except ValueError:
         pass
     sentence = "is no time; write 2026-05-01, 2026-05-01T06:43 or, for two days ago, 2d"

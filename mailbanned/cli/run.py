@@ -35,9 +35,9 @@ def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
 
 async def _run(path: Path, dry_run: bool, flush_on_exit: bool) -> None:
     from mailbanned import log
-    from mailbanned.config.isolated import load_apart
+    from mailbanned.config.isolated import load_isolated
     from mailbanned.daemon import Daemon
 
-    config = await load_apart(path)
+    config = await load_isolated(path)
     log.configure_logging(config.file.log.format, config.file.log.level)
     await Daemon(config, dry_run=dry_run, flush_on_exit=flush_on_exit).run()

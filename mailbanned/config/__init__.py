@@ -1,11 +1,12 @@
-"""TOML -> frozen configuration. Reports every error at once, each with file, key and remedy.
+"""TOML -> frozen Config. Reports every error at once, each with file, key and remedy.
 
-    values.py      Config, Problem, ConfigError: what others hold of it
-    load.py        files -> Config; schema.py, units.py, filterfile.py, problems.py are its parts
-    apart.py       the same in a process of its own, for the daemon
-    docs.py        the page of all options
+    config.py      Config, Problem, ConfigError
+    options.py     the tables, each option one field
+    load.py        files -> Config, with filterfile.py (filters) and errors.py (validation)
+    isolated.py    the same in a child process, for the daemon
+    reference.py   writes docs/configuration.md
 
-`load` is imported by its own name (mailbanned.config.load): it brings the validating library.
+Import `load` from mailbanned.config.load: it brings pydantic, which the daemon does without.
 """
 
 from mailbanned.config.config import SHIPPED, Config, ConfigError, Problem

@@ -1,36 +1,20 @@
-"""The configuration as values, and what can be wrong with one: all that the daemon keeps of it.
-
-Nothing here needs the library that validates: the daemon has its configuration read by a process
-of its own (apart.py) and never loads that library, which would cost it 12 MB.
-"""
+"""The loaded configuration, and the problems that keep one from being loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mailbanned
+from mailbanned.config.options import File
 from mailbanned.filters import Filter, FilterSet, Stamps
-from mailbanned.jails import BreakerRules, JailRules
-
-if TYPE_CHECKING:
-    from mailbanned.config.options import File
-
-_MYSQL_QUERY = (
-    "SELECT 1 FROM mailbox WHERE username = %(user)s "
-    "OR username LIKE CONCAT(%(user)s, '@%%') LIMIT 1"
-)
-_SQLITE_QUERY = (
-    "SELECT 1 FROM mailbox WHERE username = :user COLLATE NOCASE "
-    "OR username LIKE :user || '@%' LIMIT 1"
-)
+from mailbanned.jails import JailSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error of a configuration: `file: key: what; remedy`. shown: lines that show the place."""
+    """One error of a configuration: `file: key: what; remedy`. shown: lines that illustrate it."""
 
     file: str
     key: str
@@ -50,66 +34,54 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-def _shipped() -> Path:
-    """In an installed package beside the code, in a checkout at the top of the tree."""
+def _find_shipped() -> Path:
+    """Beside the code in an installed package, at the top of the tree in a checkout."""
     package = Path(mailbanned.__file__).resolve().parent
-    inside = package / "data" / "config"
-    return inside if inside.is_dir() else package.parent / "config"
+    installed = package / "data" / "config"
+    return installed if installed.is_dir() else package.parent / "config"
 
 
-#: The folder of the configuration that travels with the program.
-SHIPPED = _shipped()
+#: The folder of the configuration that comes with the program.
+SHIPPED = _find_shipped()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration that has been found good.
+    """A configuration without errors.
 
-    file: the options. rules: one for each enabled jail. resting: the same of disabled jails.
-    filters: every filter that a jail names. hints: what is allowed but surely not meant.
+    path: the main file.
+    file: its tables, merged with those of conf.d.
+    jails: the settings of each enabled jail. disabled: those of the others.
+    filters: every filter that a jail names.
+    warnings: what is allowed but surely not meant.
     """
 
     path: Path
     file: File
-    rules: tuple[JailRules, ...]
-    resting: tuple[JailRules, ...]
+    jails: tuple[JailSettings, ...]
+    disabled: tuple[JailSettings, ...]
     filters: dict[str, Filter]
-    hints: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
-    @property
-    def outage(self) -> BreakerRules:
-        """When failures of logins do not count."""
-        table = self.file.outage
-        return BreakerRules(table.enabled, table.hold, table.clients)
-
-    def every_rule(self) -> tuple[JailRules, ...]:
-        """The rules of all jails, the disabled ones too."""
-        return (*self.rules, *self.resting)
+    def all_jails(self) -> tuple[JailSettings, ...]:
+        """The settings of all jails, enabled or not."""
+        return (*self.jails, *self.disabled)
 
     def filter_sets(
-        self, rules: Iterable[JailRules], before: Mapping[str, FilterSet] = {}
+        self, jails: Iterable[JailSettings], before: Mapping[str, FilterSet] = {}
     ) -> dict[str, FilterSet]:
-        """For each source that one of the jails listens to, the filters that look at its lines.
+        """For each source of the jails, the filters to try on its lines.
 
-        before: the sets of the configuration until now, whose tallies go on.
+        before: the sets of the previous configuration, whose statistics go on.
         """
-        wanted: dict[str, dict[str, None]] = {}
-        for one in rules:
-            wanted.setdefault(one.source, {})[one.filter] = None
+        names: dict[str, dict[str, None]] = {}
+        for jail in jails:
+            names.setdefault(jail.source, {})[jail.filter] = None
         return {
             source: FilterSet(
-                [self.filters[name] for name in names],
+                [self.filters[name] for name in filters],
                 Stamps(self.file.sources[source].timezone),
                 before[source].tally if source in before else None,
             )
-            for source, names in wanted.items()
+            for source, filters in names.items()
         }
-
-
-def account_query(backend: str, query: str) -> str:
-    """The query of [accounts] in the spelling of the backend's library, or its default one."""
-    if backend != "sqlite":
-        return query or _MYSQL_QUERY
-    if "%(user)s" in query:
-        return query.replace("%(user)s", ":user").replace("%%", "%")
-    return query or _SQLITE_QUERY

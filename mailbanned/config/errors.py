@@ -1,30 +1,21 @@
-"""Finds what is wrong with a file: its syntax, its keys, its values; each with the remedy.
-
-Nothing here stops at the first error: whoever mends a file should see all of them at once.
-"""
+"""Finds everything that is wrong with a file: syntax, keys, values; each with the remedy."""
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from mailbanned.config.config import Problem
+from mailbanned.configtypes import Table
 
-
-class Strict(BaseModel):
-    """A table of the configuration: immutable; unknown keys and other types are errors.
-
-    Nothing is taken for something else: `maxretry = true` is no 1.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-Table = TypeVar("Table", bound=Strict)
+AnyTable = TypeVar("AnyTable", bound=Table)
+# Made once for each type of table.
+_VALIDATORS: dict[type[Table], TypeAdapter[Any]] = {}
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -40,48 +31,50 @@ def read_toml(path: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
         remedy = "save the file as UTF-8"
         return None, [Problem(str(path), "file", f"is not UTF-8 at byte {error.start}", remedy)]
     except (ValueError, RecursionError) as error:  # tomllib has no own error for huge numbers
-        return None, [Problem(str(path), "syntax", f"is not TOML: {error}", "mend that line")]
+        return None, [Problem(str(path), "syntax", f"is not TOML: {error}", "correct that line")]
 
 
-def validate(model: type[Table], tables: Any, file: str) -> tuple[Table | None, list[Problem]]:
-    """The tables as a model, or None and everything that is wrong with them."""
+def validate(
+    table: type[AnyTable], values: Any, file: str
+) -> tuple[AnyTable | None, list[Problem]]:
+    """The values as a table, or None and everything that is wrong with them."""
     try:
-        return model.model_validate(tables), []
+        if table not in _VALIDATORS:
+            _VALIDATORS[table] = TypeAdapter(table)
+        return _VALIDATORS[table].validate_python(values), []
     except ValidationError as error:
-        return None, [_problem(model, details, file) for details in error.errors()]
+        return None, [_to_problem(table, details, file) for details in error.errors()]
 
 
-def _problem(model: type[BaseModel], details: Any, file: str) -> Problem:
-    # "function-after[...]" and the like are pydantic's own steps, not keys of the file.
+def _to_problem(table: type[Table], details: Any, file: str) -> Problem:
+    # "[key]" and the like are pydantic's own steps, not keys of the file.
     steps = [str(step) for step in details["loc"] if "[" not in str(step)]
-    key, given = ".".join(steps), details["input"]
-    if details["type"] == "extra_forbidden":
-        keys = sorted(_keys(model, steps[:-1]))
-        near = get_close_matches(steps[-1], keys, n=1, cutoff=0.5)
-        remedy = f"remove it, or name one of {', '.join(keys)}"
-        if near:
-            remedy = f"did you mean {near[0]!r}?"
-        return Problem(file, key, "is not a known key", remedy)
+    key, value = ".".join(steps), details["input"]
+    if details["type"] == "unexpected_keyword_argument":
+        known = sorted(_known_keys(table, steps[:-1]))
+        near = get_close_matches(steps[-1], known, n=1, cutoff=0.5)
+        listed = f"remove it, or name one of {', '.join(known)}"
+        return Problem(
+            file, key, "is not a known key", f"did you mean {near[0]!r}?" if near else listed
+        )
     if details["type"] == "missing":
         return Problem(file, key, "is missing", "add it")
     what, _, remedy = str(details["msg"]).removeprefix("Value error, ").partition("; ")
-    if details["type"] in ("model_type", "dict_type"):
+    if details["type"] in ("dataclass_type", "dict_type"):
         what, remedy = "is not a table", f"write it as [{key}]"
-    if details["type"] == "too_short" and isinstance(given, list):
-        what, remedy = "is an empty list", "name at least one, or leave the key out"
-    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) else ""
-    return Problem(file, key or "file", f"{what}{shown}", remedy or "correct the value")
+    if details["type"] == "too_short":
+        what, remedy = "is an empty list", "add at least one"
+    given = f" (it is {value!r})" if isinstance(value, (str, int, float, bool)) else ""
+    return Problem(file, key or "file", f"{what}{given}", remedy or "correct the value")
 
 
-def _keys(model: Any, path: list[str]) -> list[str]:
+def _known_keys(table: Any, path: list[str]) -> list[str]:
     """The keys that the table at `path` may have."""
     for step in path:
-        field = getattr(model, "model_fields", {}).get(step)
-        if field is None:
-            break
-        model = field.annotation
-        arguments = getattr(model, "__args__", ())
-        if arguments:  # dict[str, Table] and list[Table]: the table is the last argument
-            model = arguments[-1]
-    # A step that is a name of the file's own (jails.NAME) or an index leaves the model as it is.
-    return list(getattr(model, "model_fields", {}))
+        hints = get_type_hints(table) if is_dataclass(table) else {}
+        if step in hints:
+            table = hints[step]
+            # dict[Name, Table] and list[Table]: the table is the last argument. A step that is a
+            # NAME or an index stays at this table.
+            table = (get_args(table) or (table,))[-1]
+    return [field.name for field in fields(table)] if is_dataclass(table) else []

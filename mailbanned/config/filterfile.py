@@ -1,35 +1,51 @@
-"""filters/NAME.toml -> Filter. One file is one filter; its samples are run whenever it is loaded.
+"""filters/NAME.toml -> Filter. One file is one filter; loading it runs its samples.
 
-Own filters stand in the `filters` folder beside the main configuration file and go before the
-shipped ones of the same name.
+The `filters` folder beside the main configuration file takes precedence over the shipped one.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from mailbanned.config.config import Problem
-from mailbanned.config.errors import Strict, read_toml, validate
+from mailbanned.config.errors import read_toml, validate
+from mailbanned.configtypes import Parsed, Table
 from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
 
 Loaded = tuple[Filter | None, list[Problem]]
-
-
 Kind = Literal["failure", "known", "success", "outage"]
 
+_PATTERN_NAME = re.compile(r"[a-z0-9-]{1,40}")
 
-class PatternTable(Strict):
-    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
+
+def _parse_pattern_name(value: Any) -> str:
+    if not isinstance(value, str) or not _PATTERN_NAME.fullmatch(value):
+        raise ValueError(
+            "is not a name of a pattern; use at most 40 lower-case letters, digits and '-'"
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternTable(Table):
+    """[[patterns]]: one kind of line."""
+
+    name: Annotated[str, Parsed(_parse_pattern_name, "text")]
     match: str
     literal: str = ""
     kind: Kind = "failure"
     summary: bool = False
 
 
-class HitTable(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitTable(Table):
+    """[[hits]]: a sample line that the filter matches, and what it reports."""
+
     line: str
     address: str | None = None
     user: str | None = None
@@ -37,25 +53,31 @@ class HitTable(Strict):
     times: int | None = None
 
 
-class MissTable(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissTable(Table):
+    """[[misses]]: a sample line that the filter does not match."""
+
     line: str
     why: str = ""
 
 
-class FilterFile(Strict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterFile(Table):
+    """The whole file."""
+
     description: str
     tag: str
     outage: bool = False
-    suspects: list[Annotated[str, Field(min_length=4)]] = Field(default_factory=list)
-    patterns: list[PatternTable] = Field(min_length=1)
-    hits: list[HitTable] = Field(min_length=1)
-    misses: list[MissTable] = Field(default_factory=list)
+    suspects: list[Annotated[str, Field(min_length=4)]] = field(default_factory=list)
+    patterns: Annotated[list[PatternTable], Field(min_length=1)]
+    hits: Annotated[list[HitTable], Field(min_length=1)]
+    misses: list[MissTable] = field(default_factory=list)
 
 
 def load_filter(name: str, folders: list[Path], file: str, key: str) -> Loaded:
     """The filter of that name from the first folder that has it, and all that is wrong with it.
 
-    file, key: where the filter is named, for the problem that there is none.
+    file, key: where the filter is named, for the problem that it does not exist.
     """
     for folder in folders:
         path = folder / f"{name}.toml"
@@ -64,43 +86,55 @@ def load_filter(name: str, folders: list[Path], file: str, key: str) -> Loaded:
         except FileNotFoundError:
             continue
         except OSError:
-            pass  # reading it says what is wrong
+            pass  # _read reports it
         return _read(name, path)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
-    remedy = f"known are {', '.join(known)}; an own one is {folders[0] / name}.toml"
+    remedy = f"known are {', '.join(known)}; your own would be {folders[0] / name}.toml"
     return None, [Problem(file, key, f"there is no filter {name!r}", remedy)]
 
 
 def _read(name: str, path: Path) -> Loaded:
-    tables, found = read_toml(path)
-    if tables is None:
+    values, found = read_toml(path)
+    if values is None:
         return None, found
-    table, found = validate(FilterFile, tables, str(path))
+    table, found = validate(FilterFile, values, str(path))
     if table is None:
         return None, found
-    patterns = []
-    for p in table.patterns:
-        try:
-            patterns.append(
-                Pattern(name, p.name, match=p.match, tag=table.tag, literal=p.literal,
-                        kind=p.kind, summary=p.summary)
-            )  # fmt: skip
-        except PatternError as error:
-            found.append(
-                Problem(
-                    str(path), f"patterns.{p.name}", str(error), "mend the pattern (RE2 syntax)"
-                )
-            )
+    patterns, found = _patterns(name, table, str(path))
     for number, hit in enumerate(table.hits):
         if hit.address is None and hit.kind in ("failure", "success"):
             found.append(Problem(str(path), f"hits.{number}.address", "is missing", "add it"))
     if found:
         return None, found
     hits = [Sample(h.line.encode(), h.kind, h.address, h.user, h.times) for h in table.hits]
-    misses = [Sample(m.line.encode(), "") for m in table.misses]
+    misses = [Sample(miss.line.encode(), "") for miss in table.misses]
     suspects = tuple(text.encode() for text in table.suspects)
     samples = (*hits, *misses)
     loaded = Filter(name, tuple(patterns), table.description, samples, suspects, table.outage)
-    remedy = "mend the pattern, or the sample if it is wrong"
-    wrong = problems(loaded)
-    return loaded, [Problem(str(path), "samples", one.text, remedy, one.shown) for one in wrong]
+    remedy = "correct the pattern, or the sample if it is wrong"
+    return loaded, [
+        Problem(str(path), "samples", failure.text, remedy, failure.shown)
+        for failure in problems(loaded)
+    ]
+
+
+def _patterns(name: str, table: FilterFile, file: str) -> tuple[list[Pattern], list[Problem]]:
+    """The compiled patterns of a filter, and what is wrong with the others."""
+    patterns, found = [], []
+    for row in table.patterns:
+        try:
+            pattern = Pattern(
+                name,
+                row.name,
+                match=row.match,
+                tag=table.tag,
+                literal=row.literal,
+                kind=row.kind,
+                summary=row.summary,
+            )
+        except PatternError as error:
+            remedy = "correct the pattern (RE2 syntax)"
+            found.append(Problem(file, f"patterns.{row.name}", str(error), remedy))
+        else:
+            patterns.append(pattern)
+    return patterns, found

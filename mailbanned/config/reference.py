@@ -1,20 +1,17 @@
 """Writes the page of all options: `python -m mailbanned.config.reference > docs/configuration.md`.
 
-Option, form, default and meaning come from a field's type, limits, default and description.
+Each row comes from one field: its name, type, limits, default and text.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo
 
-from pydantic.fields import FieldInfo
-
-from mailbanned.config.errors import Strict
-from mailbanned.config.options import BanTime, Duration, File, Networks
+from mailbanned.config.options import File
+from mailbanned.configtypes import BanTime, Between, Duration, Parsed
 
 _INTRO = """\
 # Configuration
@@ -58,12 +55,6 @@ whole reload is refused, and a restart is needed.
 """
 
 _FORMS: dict[Any, str] = {
-    BanTime: 'duration or `"permanent"`',
-    Duration: "duration",
-    Networks: "list of addresses and networks",
-    list[str]: "list of texts",
-    Path: "path",
-    ZoneInfo: "name of a time zone",
     float: "number",
     bool: "`true` or `false`",
     int: "whole number",
@@ -73,42 +64,51 @@ _FORMS: dict[Any, str] = {
 
 def page() -> str:
     """The whole page, in Markdown."""
-    fields = File.model_fields.values()
-    models = [(get_args(field.annotation) or (field.annotation,))[-1] for field in fields]
-    return "\n".join([_INTRO, *map(_section, models)])
+    hints = get_type_hints(File)
+    tables = [hints[field.name] for field in fields(File)]
+    # dict[Name, Table]: the table is the last argument.
+    return "\n".join([_INTRO, *(_section((get_args(hint) or (hint,))[-1]) for hint in tables)])
 
 
-def _section(model: type[Strict]) -> str:
-    """One table of the configuration; its class's docstring is "[name]: what it is for."."""
-    name, _, purpose = (model.__doc__ or "").partition(": ")
+def _section(table: Any) -> str:
+    """The heading and the rows of a table, whose docstring is "[name]: what it is for."."""
+    name, _, purpose = (table.__doc__ or "").partition(": ")
     rows = [f"## `{name}`\n\n{purpose[0].upper()}{purpose[1:]}\n"]
+    inherited = {
+        option.name for base in table.__bases__ if is_dataclass(base) for option in fields(base)
+    }
     rows.append("| option | form | default | meaning |\n|---|---|---|---|")
-    hints = get_type_hints(model, include_extras=True)
-    for key, field in model.model_fields.items():
-        form, default = _form(hints[key]) + _limits(field), _default(field)
-        rows.append(f"| `{key}` | {form} | {default} | {field.description} |")
+    hints = get_type_hints(table, include_extras=True)
+    for option in fields(table):
+        if option.name in inherited:
+            continue
+        form, default = _form(hints[option.name]), _default(option, hints[option.name])
+        rows.append(f"| `{option.name}` | {form} | {default} | {option.metadata['text']} |")
     return "\n".join([*rows, ""])
 
 
 def _form(hint: Any) -> str:
-    """How a value is written; a type that is new here needs a line in _FORMS."""
+    """How a value of that type is written."""
     if get_origin(hint) is Literal:
         return ", ".join(f"`{json.dumps(value)}`" for value in get_args(hint))
-    # X | None and Annotated[X, ...] are written like X.
-    return _FORMS[hint] if hint in _FORMS else _form(get_args(hint)[0])
+    if hint in _FORMS:
+        return _FORMS[hint]
+    # The first argument of `X | None` and of an annotated X is X.
+    inner, mark = get_args(hint)
+    if isinstance(mark, Parsed):
+        return mark.form
+    if isinstance(mark, Between):
+        return f"{_form(inner)}, {mark.least} to {mark.most}"
+    return _form(inner)
 
 
-def _limits(field: FieldInfo) -> str:
-    found = [str(getattr(part, name)) for part in field.metadata for name in ("ge", "le")
-             if hasattr(part, name)]  # fmt: skip
-    return f", {' to '.join(found)}" if found else ""
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if field.is_required() or value is None:
-        return "must be given" if field.is_required() else ""
-    if isinstance(value, float):
+def _default(option: Field[Any], hint: Any) -> str:
+    value = option.default
+    if value is None:
+        return ""
+    if value is MISSING:
+        return "must be given"
+    if hint in (Duration, BanTime):
         units = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"), (0.001, "ms"))
         value = next(f"{value / n:.0f}{unit}" for n, unit in units if (value / n).is_integer())
     elif not isinstance(value, bool | int):

@@ -14,7 +14,7 @@ import signal
 from mailbanned.address import Network
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.config import Config, ConfigError, Problem
-from mailbanned.config.isolated import load_apart
+from mailbanned.config.isolated import load_isolated
 from mailbanned.control import ControlError
 from mailbanned.control.server import ControlServer
 from mailbanned.daemon import factory, status
@@ -81,12 +81,12 @@ class Daemon:
         self._started = self.loaded_at = self.clock.now()
         self.last_reload = status.Reload(True, self._started)
         self.own: tuple[Network, ...] = own_addresses()
-        self.engine = Engine(config.rules, self.own, config.outage)
+        self.engine = Engine(config.jails, self.own, config.file.outage)
         self.store: Store = SQLiteStore(config.file.store.path)
         self.saver = Saver(self.store)
         self.asker = Asker(factory.accounts(config.file.accounts, self.clock))
         self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
-        self.core.filters = config.filter_sets(config.rules)
+        self.core.filters = config.filter_sets(config.jails)
         self.saver.windows = self.core.changed_windows
         self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
@@ -149,11 +149,11 @@ class Daemon:
                 log.info(
                     "mailbanned is at work",
                     config=str(self.config.path),
-                    jails=len(self.config.rules),
+                    jails=len(self.config.jails),
                     bans=len(self.engine.ledger.subjects()),
                 )
-                for hint in self.config.hints:
-                    log.warning(hint)
+                for warning in self.config.warnings:
+                    log.warning(warning)
         except* _Stop:
             if self._flush_on_exit:
                 await self.enforcing.flush()
@@ -176,7 +176,7 @@ class Daemon:
         async with self._reloads:
             reloading()
             try:
-                config = await load_apart(self.config.path)
+                config = await load_isolated(self.config.path)
                 self._refuse_what_needs_a_start(config)
                 await self._take(config)
                 _spare_the_collector()
@@ -189,7 +189,7 @@ class Daemon:
                 log.exception("the reload failed; this is a bug, please report it")
             else:
                 self.last_reload = status.Reload(True, self.clock.now())
-                log.info("the new configuration is in use", jails=len(config.rules))
+                log.info("the new configuration is in use", jails=len(config.jails))
             notify("READY=1", f"STATUS={self._summary()}")
             return self.last_reload
 
@@ -214,8 +214,8 @@ class Daemon:
         before, self.config = self.config, config
         self.loaded_at = self.clock.now()
         self._configure_engine()
-        self.engine.breaker.change(config.outage)
-        self.core.filters = config.filter_sets(config.rules, self.core.filters)
+        self.engine.breaker.change(config.file.outage)
+        self.core.filters = config.filter_sets(config.jails, self.core.filters)
         # Always, since the password file may have changed.
         await self.asker.exchange(factory.accounts(config.file.accounts, self.clock))
         if config.file.firewall != before.file.firewall:
@@ -225,7 +225,7 @@ class Daemon:
 
     def _configure_engine(self) -> None:
         ignore = self.config.file.defaults.ignore
-        for unban in self.engine.configure(self.config.rules, self.own, self.clock.now(), ignore):
+        for unban in self.engine.configure(self.config.jails, self.own, self.clock.now(), ignore):
             self.core.lifted(unban)
 
     async def _follow_own_addresses(self) -> None:
@@ -238,7 +238,7 @@ class Daemon:
 
     def _summary(self) -> str:
         return (
-            f"{len(self.config.rules)} jails, {len(self.engine.ledger.subjects())} banned, "
+            f"{len(self.config.jails)} jails, {len(self.engine.ledger.subjects())} banned, "
             f"firewall {self.enforcing.state().state}"
         )
 

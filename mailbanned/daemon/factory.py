@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mailbanned.accounts import (
     Accounts,
@@ -18,14 +17,11 @@ from mailbanned.accounts import (
 from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.config import Config
-from mailbanned.config.config import account_query
+from mailbanned.config.options import AccountsTable, FirewallTable, SourceTable
 from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall, Interim, Nftables, NoInterim
 from mailbanned.logformat.messages import plain
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
-
-if TYPE_CHECKING:
-    from mailbanned.config.options import AccountsTable, FirewallTable, SourceTable
 
 
 def source(
@@ -38,7 +34,7 @@ def source(
     """The source of a [sources.NAME] table, to resume at `marks`. readers: the daemon's own."""
     watcher, journalctl = readers
     table = config.file.sources[name]
-    findtime = max(rules.findtime for rules in config.rules if rules.source == name)
+    findtime = max(jail.findtime for jail in config.jails if jail.source == name)
     since = clock.now() - findtime
     if table.journal is not None:
         return JournalSource(
@@ -73,7 +69,7 @@ def accounts(table: AccountsTable, clock: Clock) -> Accounts:
 
 def _lookup(table: AccountsTable) -> Lookup:
     if table.backend == "sqlite":
-        return SQLiteLookup(Path(table.database), account_query(table.backend, table.query))
+        return SQLiteLookup(Path(table.database), table.effective_query())
     try:
         password = table.password_file.read_text().partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
@@ -85,7 +81,7 @@ def _lookup(table: AccountsTable) -> Lookup:
         user=table.user,
         password=password,
         database=table.database,
-        query=account_query(table.backend, table.query),
+        query=table.effective_query(),
         connect_timeout=table.timeout,
     )
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from mailbanned.address import Subject
 from mailbanned.clock import Clock
+from mailbanned.config.options import FirewallTable
 from mailbanned.daemon import factory
 from mailbanned.daemon.pipeline import Core
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, Sessions
 from mailbanned.log import get_logger
-
-if TYPE_CHECKING:
-    from mailbanned.config.options import FirewallTable
 
 log = get_logger("firewall")
 

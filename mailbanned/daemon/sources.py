@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from mailbanned.clock import Clock
 from mailbanned.config import Config
+from mailbanned.config.options import SourceTable
 from mailbanned.daemon import factory
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.sources import Journalctl, Source, Watcher
-
-if TYPE_CHECKING:
-    from mailbanned.config.options import SourceTable
 
 # Marks by the name of their log.
 Marks = Mapping[str, str]
@@ -47,7 +44,7 @@ class Following:
 
     async def follow(self, config: Config) -> None:
         """Starts new and changed sources at their marks, stops those that nobody needs now."""
-        needed = dict.fromkeys(rules.source for rules in config.rules)
+        needed = dict.fromkeys(jail.source for jail in config.jails)
         wanted = {name: config.file.sources[name] for name in needed}
         stopped = [n for n in self._running if self._made_from[n] != wanted.get(n)]
         for name in stopped:

@@ -14,7 +14,7 @@ from mailbanned.daemon.firewall import Enforcing
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet, Tally
-from mailbanned.jails import MANUAL, JailRules
+from mailbanned.jails import MANUAL, JailSettings
 from mailbanned.log import escape_control
 from mailbanned.model import Ban
 from mailbanned.sources import PathState, Source
@@ -61,7 +61,7 @@ def document(parts: Parts, now: float, started: float, jail: str | None = None) 
                 "at": iso(parts.last_reload.at),
                 "errors": parts.last_reload.errors,
             },
-            "hints": list(parts.config.hints),
+            "hints": list(parts.config.warnings),
         },
         "firewall": _firewall(parts),
         "accounts": _accounts(parts),
@@ -195,7 +195,7 @@ def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any
         }
 
 
-def _limits(rules: JailRules | None) -> dict[str, Any]:
+def _limits(rules: JailSettings | None) -> dict[str, Any]:
     if rules is None:
         return {}
     return {

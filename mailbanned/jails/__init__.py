@@ -6,22 +6,24 @@ No asyncio, clock, logging or files in here: time is an argument, decisions are 
 from mailbanned.jails.engine import Engine, known
 from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, JailRules
+from mailbanned.jails.jail import Jail
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.outage import BreakerRules, BreakerState, Opening
+from mailbanned.jails.outage import BreakerState, Opening
+from mailbanned.jails.settings import JailDefaults, JailSettings, OutageSettings
 from mailbanned.jails.window import Windows
 
 __all__ = [
     "MANUAL",
-    "BreakerRules",
     "BreakerState",
     "Decision",
     "Engine",
     "IgnoreList",
     "Jail",
-    "JailRules",
+    "JailDefaults",
+    "JailSettings",
     "Ledger",
     "Opening",
+    "OutageSettings",
     "Question",
     "Saved",
     "WindowKey",

@@ -16,9 +16,10 @@ from itertools import chain
 from mailbanned.address import Network, Subject, network_of, subject_of
 from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, JailRules, Listener
+from mailbanned.jails.jail import Jail, Listener
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.outage import Breaker, BreakerRules, Opening
+from mailbanned.jails.outage import Breaker, Opening
+from mailbanned.jails.settings import JailSettings, OutageSettings
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure, Sign, Unban
 
@@ -65,18 +66,18 @@ class Engine:
     """
 
     def __init__(
-        self, rules: Iterable[JailRules], own: Sequence[Network] = (),
-        breaker: BreakerRules | None = None,
+        self, rules: Iterable[JailSettings], own: Sequence[Network] = (),
+        breaker: OutageSettings | None = None,
     ) -> None:  # fmt: skip
         self.ledger = Ledger()
-        self.breaker = Breaker(breaker or BreakerRules())
+        self.breaker = Breaker(breaker or OutageSettings())
         self.jails: dict[str, Jail] = {}
         self.on_banned: Callable[[Subject, Failure, float | None], None] | None = None
         self.configure(rules, own)
 
     def configure(
         self,
-        rules: Iterable[JailRules],
+        rules: Iterable[JailSettings],
         own: Sequence[Network] = (),
         now: float = 0.0,
         ignore: Sequence[Network] = (),

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mailbanned.address import Network, Subject, network_of, subject_of
 from mailbanned.jails.dedup import Attempts
 from mailbanned.jails.ignore import IgnoreList
+from mailbanned.jails.settings import JailSettings
 from mailbanned.jails.window import Windows
 from mailbanned.model import Ban, Failure
 
@@ -100,40 +100,6 @@ def grown(bantime: float, factor: float, before: int, most: float | None) -> flo
     return max(bantime, min(longest, bantime * min(factor ** min(before, 50), 1e12)))
 
 
-@dataclass(frozen=True, slots=True)
-class JailRules:
-    """What the configuration says about a jail. Durations in seconds; bantime None is permanent.
-
-    bantime_factor: each ban of a subject lasts so many times as long as the one before, at most
-        bantime_max (None: without limit).
-    bantime_forgive: so long after the end of the last one, all is forgiven.
-    unknown_accounts: only attempts at accounts that do not exist count.
-    passdb: where the servers ask several account databases, the one whose word counts ("" is any).
-    outage: the failures come from a login backend and mean nothing while it is down.
-    widen_after: so many subjects of one network banned within findtime, and the ban falls on the
-        network (0: never). widen_ipv4, widen_ipv6: the length of its prefix.
-    """
-
-    name: str
-    source: str
-    filter: str
-    maxretry: int = 3
-    findtime: float = 3600.0
-    bantime: float | None = 86400.0
-    unknown_accounts: bool = False
-    ipv6_prefix: int = 64
-    ignore: Sequence[Network] = ()
-    ignore_own: bool = True
-    passdb: str = ""
-    outage: bool = False
-    bantime_factor: float = 1.0
-    bantime_max: float | None = 30 * 86400.0
-    bantime_forgive: float = 30 * 86400.0
-    widen_after: int = 0
-    widen_ipv4: int = 24
-    widen_ipv6: int = 48
-
-
 class Listener(NamedTuple):
     """A jail that hears of an address: as which subject (nobody if it ignores it), in which
     network (if that may be banned for it); whether it looks closer at a failure before it counts;
@@ -153,7 +119,7 @@ class Listener(NamedTuple):
 class Jail:
     """A jail at work: its rules, its windows and what it has seen so far."""
 
-    def __init__(self, rules: JailRules, own: Sequence[Network] = ()) -> None:
+    def __init__(self, rules: JailSettings, own: Sequence[Network] = ()) -> None:
         self.windows = Windows(rules.findtime, rules.maxretry)
         self._attempts = Attempts()
         self.offences = Offences()
@@ -164,11 +130,11 @@ class Jail:
         self.suspended_total = 0
         self.change(rules, own)
 
-    def change(self, rules: JailRules, own: Sequence[Network]) -> None:
+    def change(self, rules: JailSettings, own: Sequence[Network]) -> None:
         """New rules and own addresses; what was counted stays."""
         self.rules = rules
         self.of = rules.source, rules.filter
-        self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own else ())))
+        self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own_addresses else ())))
         self.windows.resize(rules.findtime, rules.maxretry)
 
     def subject(self, address: str) -> Subject | None:

@@ -31,20 +31,7 @@ from math import inf
 from typing import NamedTuple
 
 from mailbanned.address import Network, Subject, network_of, overlap
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerRules:
-    """What the configuration says about the breaker.
-
-    hold: seconds after the last evidence until the outage is held to be over.
-    clients: so many known clients that fail within `hold` are an outage. Fewer will do if fewer
-        have logged in within a day; one alone only if a server told it of a temporary failure.
-    """
-
-    enabled: bool = True
-    hold: float = 60.0
-    clients: int = 3
+from mailbanned.jails.settings import OutageSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +101,7 @@ class Breaker:
     makes a subject of an address must do so in the same way for successes and failures.
     """
 
-    def __init__(self, rules: BreakerRules) -> None:
+    def __init__(self, rules: OutageSettings) -> None:
         self.rules = rules
         # In the order of the last success, so that the quiet ones stand in front.
         self._clients: OrderedDict[Subject, _Client] = OrderedDict()
@@ -125,7 +112,7 @@ class Breaker:
         self._passed = -inf  # the newest time of which suspends() has said that it counts
         self._openings_total = self._suspended_total = 0
 
-    def change(self, rules: BreakerRules) -> None:
+    def change(self, rules: OutageSettings) -> None:
         """New rules from now on; what is known stays, but switched off nothing is suspended."""
         self.rules = rules
         if not rules.enabled:

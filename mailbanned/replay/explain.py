@@ -14,7 +14,7 @@ from mailbanned.config import Config
 from mailbanned.filters import Filter, Pattern, Stamps, split
 from mailbanned.filters.diagnose import show, stops
 from mailbanned.filters.filterset import LONGEST_LINE
-from mailbanned.jails import Jail, JailRules
+from mailbanned.jails import Jail, JailSettings
 from mailbanned.logformat.messages import plain as joined
 from mailbanned.model import Failure, Line, Sign
 from mailbanned.replay.reader import text_of
@@ -36,9 +36,9 @@ def explanation(config: Config, names: Sequence[str], raw: bytes) -> dict[str, A
     names: the jails to ask; none are all that are enabled. raw: one line, or all the lines that a
     container runtime made of one. Raises Fault if it is something else.
     """
-    chosen = [r for r in config.every_rule() if r.name in names] if names else config.rules
+    chosen = [r for r in config.all_jails() if r.name in names] if names else config.jails
     line = _one(raw)
-    sources: dict[str, list[JailRules]] = {}
+    sources: dict[str, list[JailSettings]] = {}
     for rules in chosen:
         sources.setdefault(rules.source, []).append(rules)
     return {
@@ -55,7 +55,7 @@ def _one(raw: bytes) -> bytes:
     return lines[0]
 
 
-def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailRules]) -> dict[str, Any]:
+def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailSettings]) -> dict[str, Any]:
     """The line as one of this source."""
     zone = config.file.sources[name].timezone
     now = time.time()
@@ -121,7 +121,7 @@ def _pattern(pattern: Pattern, line: Line) -> dict[str, Any]:
     return entry | {"shown": show(stop, line.text)}
 
 
-def _jail(rules: JailRules, filter_: Filter, line: Line, overlong: bool) -> dict[str, Any]:
+def _jail(rules: JailSettings, filter_: Filter, line: Line, overlong: bool) -> dict[str, Any]:
     if overlong:
         return {"counts": False, "verdict": f"nothing: the line has over {LONGEST_LINE:,} bytes"}
     found = filter_.match(line)

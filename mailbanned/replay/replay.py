@@ -145,12 +145,12 @@ class Replay:
         since: float = -inf, until: float = inf,
         matched: Matched | None = None, unmatched: Unmatched | None = None,
     ) -> None:  # fmt: skip
-        chosen = [r for r in config.every_rule() if r.name in names] if names else config.rules
+        chosen = [r for r in config.all_jails() if r.name in names] if names else config.jails
         self.accounts = accounts
         self._accounts = {user.partition("@")[0] for user in accounts or ()} | (accounts or set())
         self._since, self._until = since, until
         self._matched, self._unmatched = matched, unmatched
-        self._engine = Engine(chosen, breaker=config.outage)
+        self._engine = Engine(chosen, breaker=config.file.outage)
         self._filters = config.filter_sets(chosen)
         self._reading = Reading(self._filters)
         self._seen = Seen(rules.ipv6_prefix for rules in chosen)

@@ -40,7 +40,7 @@ def test_a_good_configuration(hall: Hall) -> None:
   asleep: rests (enabled = false)
   2 filters, all 6 samples as they should be
 """)  # fmt: skip
-    assert "so strict can never tell an unknown account" in result.stderr
+    assert "so strict cannot recognise unknown accounts" in result.stderr
 
 
 def test_a_filter_that_no_jail_uses_is_pointed_out(hall: Hall) -> None:
@@ -64,7 +64,7 @@ def test_a_hit_that_does_not_match(hall: Hall) -> None:
         result.stderr
         == f"""\
 mailbanned: the configuration has 1 error:
-  {path}: samples: hit does not match: {MISMATCH}; mend the pattern, or the sample if it is wrong
+  {path}: samples: hit does not match: {MISMATCH}; correct the pattern, or the sample if it is wrong
       pattern refused comes furthest:
       door[1]: no entry for bob out of 192.0.2.1
       {" " * 33}^ fits up to here; wanted: `from `

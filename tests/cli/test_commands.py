@@ -185,7 +185,7 @@ def test_check_says_what_is_good_and_what_is_not(tmp_path: Path) -> None:
     result = cli("-c", str(path), "check")
     assert result.returncode == 0
     assert "sshd-unknown: 1 in 1h of sshd" in result.stdout
-    assert "can never tell an unknown account" in result.stderr
+    assert "cannot recognise unknown accounts" in result.stderr
     path.write_text(path.read_text() + "[defaults]\nfindtime = 'soon'\nmaxretry = 'x'\n")
     result = program("-c", str(path), "check", "--json")
     assert result.returncode == 78

@@ -9,33 +9,33 @@ import pytest
 from mailbanned.config import Config, ConfigError
 from mailbanned.config.load import load
 
-#: A filter that catches `door: no entry for USER from ADDRESS`.
-DOOR = """
-description = "A door that lets nobody in"
-tag = 'door: '
+#: A filter that catches `app: login failed for USER from ADDRESS`.
+APP = """
+description = "Logins that an application refuses"
+tag = 'app: '
 
 [[patterns]]
-name = "refused"
-literal = "no entry for"
-match = 'no entry for <USER> from <ADDR>'
+name = "failed-login"
+literal = "login failed for"
+match = 'login failed for <USER> from <ADDR>'
 
 [[hits]]
-line = "May  1 06:43:08 mx door: no entry for bob from 192.0.2.1"
+line = "May  1 06:43:08 mx app: login failed for bob from 192.0.2.1"
 address = "192.0.2.1"
 user = "bob"
 
 [[misses]]
-line = "May  1 06:43:08 mx door: welcome bob from 192.0.2.1"
+line = "May  1 06:43:08 mx app: login of bob from 192.0.2.1"
 """
 
 #: A source and a jail, all that a configuration needs.
 SMALL = """
-[sources.door]
-path = "/var/log/door"
+[sources.app]
+path = "/var/log/app"
 
-[jails.door]
-source = "door"
-filter = "door"
+[jails.app]
+source = "app"
+filter = "app"
 """
 
 
@@ -45,7 +45,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.main = path / "main.toml"
-        self.write("filters/door.toml", DOOR)
+        self.write("filters/app.toml", APP)
 
     def write(self, name: str, text: str) -> Path:
         """Writes one file of the folder."""

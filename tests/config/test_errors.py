@@ -18,24 +18,24 @@ DURATION = "write it like 90, '90s', '15m', '24h', '7d' or '1d12h'"
 
 def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
     """Every error of every file is reported in one go, each with the file that said it."""
-    folder.write("conf.d/10-a.toml", "[jails.door]\nbantme = 3\nmaxretry = 0\n[firewal]\n")
-    folder.write("conf.d/20-b.toml", '[jails.other]\nsource = "dor"\n[defaults]\nfindtime = "soon"')
-    folder.write("conf.d/30-c.toml", '[jails.third]\nsource = "door"\nfilter = "window"')
+    folder.write("conf.d/10-a.toml", "[jails.app]\nbantme = 3\nmaxretry = 0\n[firewal]\n")
+    folder.write("conf.d/20-b.toml", '[jails.other]\nsource = "ap"\n[defaults]\nfindtime = "soon"')
+    folder.write("conf.d/30-c.toml", '[jails.third]\nsource = "app"\nfilter = "web"')
     errors = folder.errors(SMALL + '[defaults]\nignore = ["192.0.2.300"]\n')
     known = errors[-2].partition("known are ")[2]
-    assert "door" in known.split("; ")[0].split(", ")
+    assert "app" in known.split("; ")[0].split(", ")
     assert errors == [
         f"DIR/conf.d/20-b.toml: defaults.findtime: is not a duration (it is 'soon'); {DURATION}",
-        "DIR/main.toml: defaults.ignore: '192.0.2.300' is no address or network; write it like "
+        "DIR/main.toml: defaults.ignore: '192.0.2.300' is not an address or network; write it like "
         "'192.0.2.7', '198.51.100.0/24' or '2001:db8::/32'",
-        "DIR/conf.d/10-a.toml: jails.door.maxretry: Input should be greater than or equal to 1 "
+        "DIR/conf.d/10-a.toml: jails.app.maxretry: Input should be greater than or equal to 1 "
         "(it is 0); correct the value",
-        "DIR/conf.d/10-a.toml: jails.door.bantme: is not a known key; did you mean 'bantime'?",
+        "DIR/conf.d/10-a.toml: jails.app.bantme: is not a known key; did you mean 'bantime'?",
         "DIR/conf.d/20-b.toml: jails.other.filter: is missing; add it",
         "DIR/conf.d/10-a.toml: firewal: is not a known key; did you mean 'firewall'?",
-        f"DIR/conf.d/30-c.toml: jails.third.filter: there is no filter 'window'; known are {known}",
-        "DIR/conf.d/20-b.toml: jails.other.source: there is no [sources.dor]; name one of the "
-        "sources (door) or add it",
+        f"DIR/conf.d/30-c.toml: jails.third.filter: there is no filter 'web'; known are {known}",
+        "DIR/conf.d/20-b.toml: jails.other.source: there is no [sources.ap]; name one of the "
+        "sources (app) or add it",
     ]
 
 
@@ -46,7 +46,7 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
         ("[breaker]\nhold = 60", f"breaker: is not a known key; {TABLES}"),
         ("defaults.maxretries = 3",
          "defaults.maxretries: is not a known key; did you mean 'maxretry'?"),
-        ('jails.a = { source = "door", filter = "door", xyz = 3 }',
+        ('jails.a = { source = "app", filter = "app", xyz = 3 }',
          "jails.a.xyz: is not a known key; remove it, or name one of accounts, bantime, "
          "bantime_factor, bantime_forgive, bantime_max, enabled, filter, findtime, ignore, "
          "ignore_own_addresses, ipv6_prefix, maxretry, passdb, source, widen_after, widen_ipv4, "
@@ -67,12 +67,12 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
          "defaults.ignore: is not a list (it is '192.0.2.1'); write it like ['192.0.2.7', "
          "'198.51.100.0/24']"),
         ('firewall.backend = "iptables"',
-         "firewall.backend: is no firewall backend (it is 'iptables'); known are firewalld, "
+         "firewall.backend: is not a firewall backend (it is 'iptables'); known are firewalld, "
          "nftables, dry-run"),
         ('firewall = { backend = "nftables", zone = "public" }',
          "firewall: zone is for firewalld; leave it out, since nftables knows no zones"),
-        ('store.path = "/"', "store.path: is not a path of a file (it is '/'); name one"),
-        ("control.socket = 3", "control.socket: is not a path of a file (it is 3); name one"),
+        ('store.path = "/"', "store.path: is not the path of a file (it is '/'); name one"),
+        ("control.socket = 3", "control.socket: is not the path of a file (it is 3); name one"),
         ("accounts.port = 0",
          "accounts.port: Input should be greater than or equal to 1 (it is 0); correct the value"),
         ('accounts = { backend = "mysql", query = "SELECT 1" }',
@@ -91,17 +91,17 @@ def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
          "'SYSLOG_IDENTIFIER=dovecot'"),
         ('sources.a.path = ""', "sources.a: path names no file; give the path of a log"),
         ('sources.a = { path = "/a", timezone = "CEST/Berlin" }',
-         "sources.a.timezone: is no known time zone (it is 'CEST/Berlin'); use an IANA name such "
-         "as 'Europe/Berlin' or 'UTC'"),
-        ('jails.a = { source = "door", filter = "door", accounts = "none" }',
+         "sources.a.timezone: is not a known time zone (it is 'CEST/Berlin'); use an IANA name "
+         "such as 'Europe/Berlin' or 'UTC'"),
+        ('jails.a = { source = "app", filter = "app", accounts = "none" }',
          "jails.a.accounts: Input should be 'any' or 'unknown' (it is 'none'); correct the value"),
-        ('jails.manual = { source = "door", filter = "door" }',
-         "jails.manual: is kept for bans by hand; choose another name"),
-        ('jails."a b" = { source = "door", filter = "door" }',
+        ('jails.manual = { source = "app", filter = "app" }',
+         "jails.manual: is reserved for bans by hand; choose another name"),
+        ('jails."a b" = { source = "app", filter = "app" }',
          "jails.a b: is not a name (it is 'a b'); use at most 64 letters, digits, '-', '_' and "
          "'.'"),
-        ('jails.a = { source = "door", filter = "../door" }',
-         "jails.a.filter: is not a name (it is '../door'); use at most 64 letters, digits, '-', "
+        ('jails.a = { source = "app", filter = "../app" }',
+         "jails.a.filter: is not a name (it is '../app'); use at most 64 letters, digits, '-', "
          "'_' and '.'"),
         ("log = 3", "log: is not a table (it is 3); write it as [log]"),
         ("jails.a = 3", "jails.a: is not a table (it is 3); write it as [jails.a]"),
@@ -119,7 +119,32 @@ def test_a_bad_later_value_is_its_files_fault(folder: Folder) -> None:
     folder.write("conf.d/a.toml", "defaults.maxretry = -1")
     assert folder.errors("defaults.maxretry = -2")[0].startswith("DIR/conf.d/a.toml: ")
     folder.write("conf.d/b.toml", "defaults.maxretry = 1")
-    assert folder.load(SMALL).rules[0].maxretry == 1
+    assert folder.load(SMALL).jails[0].maxretry == 1
+
+
+def test_a_bad_default_is_reported_once(folder: Folder) -> None:
+    """A bad value of [defaults] is an error of [defaults], however many jails inherit it."""
+    folder.write("conf.d/a.toml", "[defaults]\nmaxretry = 0\nmaxretri = 5\n\"x.y\" = 1\n")
+    more = '[jails.b]\nsource = "app"\nfilter = "app"\n'
+    errors = [error.partition(": ")[::2] for error in folder.errors(SMALL + more)]
+    assert {file for file, _ in errors} == {"DIR/conf.d/a.toml"}
+    assert [text.partition(": ")[0] for _, text in errors] == [
+        "defaults.maxretry",
+        "defaults.maxretri",
+        "defaults.x.y",
+    ]
+
+
+def test_a_bad_value_of_a_jail_is_its_own(folder: Folder) -> None:
+    """A bad value of a jail is reported for the jail, also if the one of [defaults] is bad too."""
+    folder.write("conf.d/a.toml", "[defaults]\nmaxretry = 5\nfindtime = 0\n")
+    folder.write("conf.d/b.toml", "[jails.app]\nmaxretry = 0\nfindtime = -1\n")
+    errors = [error.partition(": ")[::2] for error in folder.errors(SMALL)]
+    assert [(file, text.partition(": ")[0]) for file, text in errors] == [
+        ("DIR/conf.d/a.toml", "defaults.findtime"),
+        ("DIR/conf.d/b.toml", "jails.app.findtime"),
+        ("DIR/conf.d/b.toml", "jails.app.maxretry"),
+    ]
 
 
 def test_no_toml(folder: Folder) -> None:
@@ -129,7 +154,7 @@ def test_no_toml(folder: Folder) -> None:
     for error, file in ((main, "main.toml"), (addition, "conf.d/a.toml")):
         assert error.startswith(f"DIR/{file}: syntax: is not TOML: ")
         assert "(at line 2, column " in error
-        assert error.endswith("; mend that line")
+        assert error.endswith("; correct that line")
 
 
 @pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000])
@@ -174,7 +199,7 @@ def test_no_utf8(folder: Folder) -> None:
 
 def test_no_source_yet(folder: Folder) -> None:
     """A jail without any source is told that there is none yet."""
-    assert folder.errors('[jails.a]\nsource = "b"\nfilter = "door"') == [
+    assert folder.errors('[jails.a]\nsource = "b"\nfilter = "app"') == [
         "DIR/main.toml: jails.a.source: there is no [sources.b]; name one of the sources (none "
         "yet) or add it"
     ]
@@ -182,15 +207,15 @@ def test_no_source_yet(folder: Folder) -> None:
 
 def test_a_missing_filter_is_reported_once(folder: Folder) -> None:
     """Jails that share a filter that does not exist get one message, with where to write it."""
-    jails = "".join(f'[jails.{n}]\nsource = "door"\nfilter = "nope"\n' for n in "ab")
+    jails = "".join(f'[jails.{n}]\nsource = "app"\nfilter = "nope"\n' for n in "ab")
     (error,) = folder.errors(SMALL + jails)
     assert error.startswith("DIR/main.toml: jails.a.filter: there is no filter 'nope'; known are ")
-    assert error.endswith("; an own one is DIR/filters/nope.toml")
+    assert error.endswith("; your own would be DIR/filters/nope.toml")
 
 
 @settings(max_examples=100)
 @given(
-    table=st.sampled_from(["defaults", "jails.door", "sources.door", "accounts", "control", "log"]),
+    table=st.sampled_from(["defaults", "jails.app", "sources.app", "accounts", "control", "log"]),
     key=st.sampled_from(["findtime", "bantime", "maxretry", "ignore", "path", "port", "filter",
                          "source", "journal", "timezone", "socket", "query", "level", "enabled"]),
     value=st.sampled_from(["nan", "-inf", "1e400", "0xffff_ffff_ffff_ffff_ffff", "true", '""',

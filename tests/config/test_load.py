@@ -1,17 +1,17 @@
-"""Good configurations: defaults, overrides, conf.d, own filters, hints."""
+"""Good configurations: defaults, overrides, conf.d, own filters, warnings."""
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import ValidationError
 
 from mailbanned.config import SHIPPED
-from mailbanned.jails import JailRules
-from tests.config.support import DOOR, SMALL, Folder
+from mailbanned.jails import JailSettings
+from tests.config.support import APP, SMALL, Folder
 
 LOCAL = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
@@ -19,11 +19,21 @@ LOCAL = (ip_network("127.0.0.0/8"), ip_network("::1"))
 def test_a_small_file_is_enough(folder: Folder) -> None:
     """A source and a jail make a configuration; the rest has the documented defaults."""
     config = folder.load(SMALL)
-    assert config.rules == (
-        JailRules("door", "door", "door", 3, 3600.0, 86400.0, False, 64, LOCAL, True),
+    assert config.jails == (
+        JailSettings(
+            name="app",
+            source="app",
+            filter="app",
+            maxretry=3,
+            findtime=3600.0,
+            bantime=86400.0,
+            ipv6_prefix=64,
+            ignore=LOCAL,
+            ignore_own_addresses=True,
+        ),
     )
     assert config.path == folder.main
-    assert config.hints == ()
+    assert config.warnings == ()
     file = config.file
     assert (file.firewall.backend, file.firewall.zone, file.firewall.verdict) == (
         "firewalld", "", "drop",
@@ -47,14 +57,14 @@ def test_a_jail_overrides_defaults(folder: Folder) -> None:
         ignore = ["192.0.2.1"]
         ignore_own_addresses = false
         ipv6_prefix = 56
-        [sources.door]
-        path = "/var/log/door"
+        [sources.app]
+        path = "/var/log/app"
         [jails.a]
-        source = "door"
-        filter = "door"
+        source = "app"
+        filter = "app"
         [jails.b]
-        source = "door"
-        filter = "door"
+        source = "app"
+        filter = "app"
         findtime = 60
         bantime = "permanent"
         maxretry = 1
@@ -64,18 +74,38 @@ def test_a_jail_overrides_defaults(folder: Folder) -> None:
         ipv6_prefix = 128
         """
     )
-    mine = (ip_network("192.0.2.1"),)
-    assert config.rules == (
-        JailRules("a", "door", "door", 5, 600.0, 3600.0, False, 56, mine, False),
-        JailRules("b", "door", "door", 1, 60.0, None, True, 128, (), True),
+    assert config.jails == (
+        JailSettings(
+            name="a",
+            source="app",
+            filter="app",
+            maxretry=5,
+            findtime=600.0,
+            bantime=3600.0,
+            ipv6_prefix=56,
+            ignore=(ip_network("192.0.2.1"),),
+            ignore_own_addresses=False,
+        ),
+        JailSettings(
+            name="b",
+            source="app",
+            filter="app",
+            maxretry=1,
+            findtime=60.0,
+            bantime=None,
+            unknown_accounts=True,
+            ipv6_prefix=128,
+            ignore=(),
+            ignore_own_addresses=True,
+        ),
     )
 
 
 def test_a_permanent_default_can_be_overridden(folder: Folder) -> None:
     """A jail's own ban time holds also where the default never ends, and the other way round."""
     folder.write("conf.d/a.toml", 'defaults.bantime = "permanent"')
-    assert folder.load(SMALL).rules[0].bantime is None
-    assert folder.load(SMALL + "bantime = 5").rules[0].bantime == 5.0
+    assert folder.load(SMALL).jails[0].bantime is None
+    assert folder.load(SMALL + "bantime = 5").jails[0].bantime == 5.0
 
 
 def test_conf_d_comes_later_in_name_order(folder: Folder) -> None:
@@ -95,31 +125,31 @@ def test_tables_are_merged_and_lists_replaced(folder: Folder) -> None:
         "conf.d/50-here.toml",
         """
         defaults.ignore = ["192.0.2.1"]
-        jails.door.maxretry = 7
-        [jails.back-door]
-        source = "door"
-        filter = "door"
+        jails.app.maxretry = 7
+        [jails.app-strict]
+        source = "app"
+        filter = "app"
         """,
     )
     config = folder.load('defaults.ignore = ["198.51.100.1", "198.51.100.2"]\n' + SMALL)
-    assert [(rule.name, rule.maxretry) for rule in config.rules] == [("door", 7), ("back-door", 3)]
-    assert config.rules[0].ignore == (ip_network("192.0.2.1"),)
+    assert [(jail.name, jail.maxretry) for jail in config.jails] == [("app", 7), ("app-strict", 3)]
+    assert config.jails[0].ignore == (ip_network("192.0.2.1"),)
 
 
 def test_only_toml_files_of_conf_d(folder: Folder) -> None:
     """Backups, hidden files and notes in conf.d are not read, whatever they say."""
     for name in (".#50-here.toml", "50.toml~", "50.toml.bak", "README", ".hidden.toml"):
         folder.write(f"conf.d/{name}", "nonsense")
-    assert len(folder.load(SMALL).rules) == 1
+    assert len(folder.load(SMALL).jails) == 1
 
 
-def test_disabled_jails_rest(folder: Folder) -> None:
-    """A disabled jail is known by name and has rules, but none of those in force."""
+def test_disabled_jails(folder: Folder) -> None:
+    """A disabled jail has settings, but is not among the enabled ones."""
     config = folder.load(SMALL + "enabled = false")
-    assert config.rules == ()
-    assert [rule.name for rule in config.resting] == ["door"]
-    assert [rule.name for rule in config.every_rule()] == ["door"]
-    assert config.hints == ("no jail is enabled, so nobody will ever be banned",)
+    assert config.jails == ()
+    assert [jail.name for jail in config.disabled] == ["app"]
+    assert [jail.name for jail in config.all_jails()] == ["app"]
+    assert config.warnings == ("no jail is enabled, so no address will be banned",)
 
 
 def test_sources(folder: Folder) -> None:
@@ -141,19 +171,19 @@ def test_sources(folder: Folder) -> None:
 
 def test_a_filter_beside_the_main_file(folder: Folder) -> None:
     """An own filter of the folder is loaded with its patterns and samples."""
-    door = folder.load(SMALL).filters["door"]
-    assert [pattern.rule for pattern in door.patterns] == ["door/refused"]
-    assert len(door.samples) == 2
+    app = folder.load(SMALL).filters["app"]
+    assert [pattern.rule for pattern in app.patterns] == ["app/failed-login"]
+    assert len(app.samples) == 2
 
 
 def test_an_own_filter_goes_before_the_shipped_one(folder: Folder) -> None:
     """A filter of the folder replaces the shipped filter of its name, and only that one."""
-    jails = SMALL + '[jails.sshd]\nsource = "door"\nfilter = "sshd"\n'
+    jails = SMALL + '[jails.sshd]\nsource = "app"\nfilter = "sshd"\n'
     shipped = folder.load(jails).filters
-    assert shipped["sshd"].description != shipped["door"].description
-    folder.write("filters/sshd.toml", DOOR)
+    assert shipped["sshd"].description != shipped["app"].description
+    folder.write("filters/sshd.toml", APP)
     own = folder.load(jails).filters["sshd"]
-    assert [pattern.rule for pattern in own.patterns] == ["sshd/refused"]
+    assert [pattern.rule for pattern in own.patterns] == ["sshd/failed-login"]
     assert (SHIPPED / "filters" / "sshd.toml").is_file()
 
 
@@ -170,42 +200,44 @@ def test_the_query_in_the_spelling_of_its_library(
     folder: Folder, accounts: str, asked: str
 ) -> None:
     """Each backend gets the query with the user and percent signs as its library wants them."""
-    assert folder.load(f"{SMALL}\n[accounts]\n{accounts}").file.accounts.asked() == asked
+    assert folder.load(f"{SMALL}\n[accounts]\n{accounts}").file.accounts.effective_query() == asked
 
 
 @pytest.mark.parametrize(("backend", "mark"), [("mysql", "%(user)s"), ("sqlite", ":user")])
 def test_a_default_query_for_each_backend(folder: Folder, backend: str, mark: str) -> None:
     """Without a query each backend asks PostfixAdmin's table, in its own spelling."""
-    asked = folder.load(f"{SMALL}\n[accounts]\nbackend = '{backend}'").file.accounts.asked()
+    asked = folder.load(
+        f"{SMALL}\n[accounts]\nbackend = '{backend}'"
+    ).file.accounts.effective_query()
     assert asked.startswith(f"SELECT 1 FROM mailbox WHERE username = {mark}")
     assert ("%(user)s" in asked) is (backend == "mysql")
 
 
 def test_a_configuration_is_frozen(folder: Folder) -> None:
-    """Nobody changes a configuration that is in use."""
+    """A loaded configuration cannot be changed."""
     file = folder.load(SMALL).file
-    with pytest.raises(ValidationError):
-        file.defaults.maxretry = 1
+    with pytest.raises(FrozenInstanceError):
+        file.defaults.maxretry = 1  # type: ignore[misc]
 
 
 def test_a_source_may_be_moved(folder: Folder) -> None:
     """A later file makes a journal of a log file and back again, without undoing anything."""
-    folder.write("conf.d/10.toml", '[sources.door]\njournal = ["door.service"]\n')
-    source = folder.load(SMALL).file.sources["door"]
-    assert (source.path, source.journal) == (None, ["door.service"])
-    folder.write("conf.d/20.toml", '[sources.door]\npath = "/var/log/other"\n')
-    source = folder.load(SMALL).file.sources["door"]
+    folder.write("conf.d/10.toml", '[sources.app]\njournal = ["app.service"]\n')
+    source = folder.load(SMALL).file.sources["app"]
+    assert (source.path, source.journal) == (None, ["app.service"])
+    folder.write("conf.d/20.toml", '[sources.app]\npath = "/var/log/other"\n')
+    source = folder.load(SMALL).file.sources["app"]
     assert (source.path, source.journal) == ("/var/log/other", None)
 
 
 def test_two_places_in_one_file_are_an_error(folder: Folder) -> None:
     """Only another file may overrule; an empty list names no place."""
-    both = SMALL.replace("[sources.door]", '[sources.door]\njournal = ["door.service"]')
+    both = SMALL.replace("[sources.app]", '[sources.app]\njournal = ["app.service"]')
     (error,) = folder.errors(both)
     assert "needs either path or journal" in error
-    folder.write("conf.d/10.toml", "[sources.door]\njournal = []\n")
+    folder.write("conf.d/10.toml", "[sources.app]\njournal = []\n")
     (error,) = folder.errors(SMALL)
     assert error == (
-        "DIR/conf.d/10.toml: sources.door.journal: is an empty list; "
+        "DIR/conf.d/10.toml: sources.app.journal: is an empty list; "
         "name at least one, or leave the key out"
     )

@@ -1,9 +1,10 @@
-"""The configuration that travels with the program: good as it is, and the eight jails of it."""
+"""The configuration that comes with the program has no errors, and eight jails."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from mailbanned.config import SHIPPED, Config
 from mailbanned.config.load import load
-from mailbanned.jails import JailRules
+from mailbanned.jails import JailSettings
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -38,28 +39,32 @@ def test_it_is_good(shipped: Config) -> None:
     """The shipped file loads, and with it every filter that its jails name, samples included."""
     assert shipped.path == SHIPPED / "mailbanned.toml"
     assert set(shipped.filters) == FILTERS
-    assert shipped.resting == ()
+    assert shipped.disabled == ()
 
 
 def test_the_eight_jails(shipped: Config) -> None:
     """There are these eight jails, each with its source, filter, maxretry and bantime, and 1 h."""
-    rules = {one.name: one for one in shipped.rules}
-    assert rules == {
-        name: JailRules(
-            name, source, filter_, maxretry, HOUR, bantime, unknown,
-            ipv6_prefix=64, ignore=shipped.file.defaults.ignore, ignore_own=True,
+    assert {jail.name: jail for jail in shipped.jails} == {
+        name: JailSettings(
+            name=name,
+            source=source,
+            filter=filter_,
+            maxretry=maxretry,
+            findtime=HOUR,
+            bantime=bantime,
+            unknown_accounts=unknown,
             outage=filter_ in ("postfix-sasl", "dovecot", "dovecot-unknown"),
         )
         for name, (source, filter_, maxretry, bantime, unknown) in JAILS.items()
-    }  # fmt: skip
+    }
     assert [str(network) for network in shipped.file.defaults.ignore] == ["127.0.0.0/8", "::1/128"]
 
 
 def test_the_strict_jail_needs_accounts(shipped: Config) -> None:
-    """As shipped there is no account database, and a hint says which jail stays quiet for it."""
-    assert shipped.hints == (
-        "[accounts] backend is none, so postfix-sasl-unknown can never tell an unknown account "
-        "and will stay quiet",
+    """Without an account database, a warning names the jail that cannot ban."""
+    assert shipped.warnings == (
+        "[accounts] backend is none, so postfix-sasl-unknown cannot recognise unknown accounts and "
+        "will ban no address",
     )
 
 
@@ -85,9 +90,9 @@ def uncommented(text: str) -> str:
 def test_commented_options_are_the_defaults(tmp_path: Path, shipped: Config) -> None:
     """Taking the comment sign from every option changes nothing: what they show are defaults."""
     (tmp_path / "main.toml").write_text(uncommented((SHIPPED / "mailbanned.toml").read_text()))
-    loaded = load(tmp_path / "main.toml").file.model_dump()
-    expected: dict[str, Any] = shipped.file.model_dump()
-    assert loaded["accounts"].pop("query") == shipped.file.accounts.asked()
+    loaded = asdict(load(tmp_path / "main.toml").file)
+    expected: dict[str, Any] = asdict(shipped.file)
+    assert loaded["accounts"].pop("query") == shipped.file.accounts.effective_query()
     assert expected["accounts"].pop("query") == ""
     loaded["sources"]["postfix"].pop("timezone")
     expected["sources"]["postfix"].pop("timezone")

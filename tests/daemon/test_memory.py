@@ -97,10 +97,10 @@ class Pipeline:
     """The way of a line from its source to the state file."""
 
     def __init__(self, config: Config, store: Store) -> None:
-        self.engine = Engine(config.rules)
+        self.engine = Engine(config.jails)
         self.saver = Saver(store)
         self.core = Core(self.engine, SystemClock(), self.saver, ask=lambda _: None)
-        self.core.filters = config.filter_sets(config.rules)
+        self.core.filters = config.filter_sets(config.jails)
         self.saver.windows = self.core.changed_windows
 
     async def fail(self, first: int, count: int) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from mailbanned.cli.common import span
 from mailbanned.config import SHIPPED, Config
-from mailbanned.config.config import account_query
 from mailbanned.config.load import load
-from mailbanned.config.options import File, JailTable, SourceTable
+from mailbanned.config.options import AccountsTable, File
 from tests.documents.pages import blocks, flowing, table, words
 from tests.e2e.fuzz.targets import TARGETS
 from tests.e2e.host.boot import ADDRESSES4, PROGRAMS
@@ -33,8 +33,8 @@ def test_the_jails_of_the_readme(shipped: Config) -> None:
     def bantime(seconds: float | None) -> str:
         return "24 h" if seconds == 86400 else span(seconds).replace("d", " d")
 
-    assert rows == [(one.name, one.maxretry, bantime(one.bantime)) for one in shipped.rules]
-    assert {one.findtime for one in shipped.rules} == {3600.0}
+    assert rows == [(one.name, one.maxretry, bantime(one.bantime)) for one in shipped.jails]
+    assert {one.findtime for one in shipped.jails} == {3600.0}
     listed = flowing("docs/moving-from-fail2ban.md").partition("shipped configuration: ")[2]
     assert re.findall(r"`([\w-]+)`", listed.partition(". ")[0]) == [row[0] for row in rows]
 
@@ -43,7 +43,7 @@ def test_the_jails_with_outages(shipped: Config) -> None:
     """docs/operations.md names those that the breaker suspends."""
     named = re.search(r"says `outage = true` \(([^)]*)\)", flowing("docs/operations.md"))
     assert named is not None
-    jails = [one.name for one in shipped.rules if one.outage]
+    jails = [one.name for one in shipped.jails if one.outage]
     assert re.findall(r"`([\w-]+)`", named[1]) == jails
 
 
@@ -90,18 +90,17 @@ def test_the_mail_host_and_the_fuzzer() -> None:
 
 def test_options_that_are_named() -> None:
     """What stands like `[table] option` in a document is an option of that table."""
-    tables: dict[str, Any] = {**File.model_fields, "sources": SourceTable, "jails": JailTable}
+    tables = {name: (get_args(hint) or (hint,))[-1] for name, hint in get_type_hints(File).items()}
     named = [(one, re.match(r"\[(\w+)(?:\.NAME)?\] ([a-z]\w*)", one.text)) for one in words()]
     found = {one: match.groups() for one, match in named if match is not None}
     assert len(found) >= 8
     for one, (name, option) in found.items():
-        table_of = getattr(tables[name], "annotation", None) or tables[name]
-        assert option in table_of.model_fields, one
+        assert option in [field.name for field in fields(tables[name])], one
 
 
 def test_the_query_for_accounts() -> None:
     """docs/operations.md and the shipped file show the query that is used without one."""
-    query = account_query("mysql", "")
+    query = AccountsTable(backend="mysql").effective_query()
     assert f"{query}\n" in "".join(one.text for one in blocks("docs/operations.md", language="sql"))
     assert query in (SHIPPED / "mailbanned.toml").read_text()
 

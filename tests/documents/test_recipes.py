@@ -14,11 +14,12 @@ from tests.documents.pages import TOP, blocks, created
 
 # Where a piece of code goes that is no whole file: it stands in front of this text.
 _PLACES = {
-    "    socket: str": ("mailbanned/config/options.py", "    timezone: Annotated[ZoneInfo"),
+    "    socket: str": ("mailbanned/config/options.py", "    timezone: TimeZone"),
     "    if table.socket": ("mailbanned/daemon/factory.py", "    if table.journal is not None:"),
     '    "list-file"': ("mailbanned/firewall/__init__.py", '    "dry-run": lambda'),
     '    "banned"': ("mailbanned/cli/main.py", '    "check": '),
     "    audit: ": ("mailbanned/config/options.py", "    interim: bool"),
+    "    grace: ": ("mailbanned/jails/settings.py", "    ignore: Networks"),
 }
 # What the recipes say in words: (file, what stands there, what takes its place).
 _CHANGES = (
@@ -39,7 +40,7 @@ _CHANGES = (
         "(self.path is None) == (self.journal is None)",
         "[self.path, self.journal, self.socket].count(None) != 2",
     ),
-    ("mailbanned/config/load.py", '_PLACES = ("path",', '_PLACES = ("socket", "path",'),
+    ("mailbanned/config/load.py", '_LOG_KEYS = ("path",', '_LOG_KEYS = ("socket", "path",'),
     ("mailbanned/daemon/factory.py", "import FileSource,", "import DatagramSource, FileSource,"),
     (
         "mailbanned/firewall/__init__.py",
@@ -131,6 +132,28 @@ def test_the_tests_pass(copy: Path) -> None:
 def _tests() -> list[str]:
     made = [path for path in created("docs/adding.md") if path.startswith("tests/")]
     return [*made, "tests/sources/test_plain.py"]
+
+
+def test_the_option_of_jails_is_there(copy: Path, tmp_path: Path) -> None:
+    """The one new field is taken in [defaults] and by a jail, and reaches the jails' settings."""
+    (tmp_path / "main.toml").write_text(
+        (copy / "config/mailbanned.toml").read_text().replace("[defaults]", "[defaults]\ngrace = 2")
+        + "grace = 5\n"
+    )
+    code = (
+        "import sys; from pathlib import Path; from mailbanned.config.load import load; "
+        "print(*(jail.grace for jail in load(Path(sys.argv[1])).jails))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "main.toml")],
+        cwd=copy,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.stdout.split() == [*["2"] * 7, "5"], result.stderr
 
 
 def test_the_options_and_the_command_are_there(copy: Path, tmp_path: Path) -> None:

@@ -7,19 +7,19 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailbanned.address import Network, Subject
-from mailbanned.jails import Decision, Engine, JailRules, Question
+from mailbanned.jails import Decision, Engine, JailSettings, Question
 from mailbanned.model import Ban, Failure
 
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
 HOUR = 3600.0
 
 
-def rules(name: str = "sshd", **options: Any) -> JailRules:
+def rules(name: str = "sshd", **options: Any) -> JailSettings:
     """A jail on source "log" and filter "f": three failures within an hour, a ban of ten hours."""
     values: dict[str, Any] = {
         "source": "log", "filter": "f", "maxretry": 3, "findtime": HOUR, "bantime": 10 * HOUR,
     }  # fmt: skip
-    return JailRules(name=name, **{**values, **options})
+    return JailSettings(name=name, **{**values, **options})
 
 
 def failure(address: str = ONE, user: str | None = "info", rule: str = "f/p") -> Failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailbanned.address import Subject
-from mailbanned.jails import BreakerRules, Opening
+from mailbanned.jails import Opening, OutageSettings
 from mailbanned.jails.outage import Breaker
 
 DEAD = "mysql: connect failed"
@@ -15,7 +15,7 @@ class Host:
     """A breaker in use: what was counted in the end, after all that had to be undone."""
 
     def __init__(self, hold: float = 60.0, clients: int = 3, enabled: bool = True) -> None:
-        self.breaker = Breaker(BreakerRules(enabled, hold, clients))
+        self.breaker = Breaker(OutageSettings(enabled, hold, clients))
         self.openings: list[Opening] = []
         self.counted: list[tuple[str, float]] = []
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.address import Subject
-from mailbanned.jails import BreakerRules
+from mailbanned.jails import OutageSettings
 from mailbanned.jails.outage import Breaker
 from tests.jails.test_breaker import Host
 
@@ -126,7 +126,7 @@ def test_in_order_only_enough_witnesses_open(events: list[Event]) -> None:
 
 def test_clients_are_bounded() -> None:
     """Of any number of clients the latest ten thousand are known, and these are heard."""
-    breaker = Breaker(BreakerRules())
+    breaker = Breaker(OutageSettings())
     for number in range(12_000):
         breaker.success(Subject(f"client-{number}"), float(number))
     assert breaker.state(0.0).known == 10_000
@@ -138,7 +138,7 @@ def test_clients_are_bounded() -> None:
 
 def test_no_failure_leaves_anything_behind() -> None:
     """Neither strangers nor known clients make the breaker bigger by failing."""
-    breaker = Breaker(BreakerRules())
+    breaker = Breaker(OutageSettings())
     for number in range(1000):
         breaker.success(Subject(f"client-{number}"), 0.0)
     before = len(pickle.dumps(breaker))

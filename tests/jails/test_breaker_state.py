@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbanned.jails import BreakerRules
+from mailbanned.jails import OutageSettings
 from tests.jails.test_breaker import DEAD, Host
 
 
@@ -10,7 +10,7 @@ def test_switched_off() -> None:
     """A breaker that is not enabled suspends nothing, nor what it had suspended before."""
     host = Host()
     host.sign(100.0)
-    host.breaker.change(BreakerRules(enabled=False))
+    host.breaker.change(OutageSettings(enabled=False))
     host.sign(110.0)
     host.refuse("a", 110.0)
     host.fail("a", 110.0)
@@ -23,7 +23,7 @@ def test_new_rules_hold_from_now_on() -> None:
     """A reload keeps whom the breaker knows; the new hold and number decide about what follows."""
     host = Host()
     host.login("abc", 0.0)
-    host.breaker.change(BreakerRules(hold=10.0, clients=2))
+    host.breaker.change(OutageSettings(hold=10.0, clients=2))
     host.fail("a", 100.0)
     host.fail("b", 105.0)
     assert [(one.since, one.until) for one in host.openings] == [(100.0, 115.0)]

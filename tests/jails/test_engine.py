@@ -136,7 +136,7 @@ def test_ignored_addresses_are_never_counted() -> None:
 def test_own_addresses_are_ignored_where_wished() -> None:
     """This host's own addresses are ignored by the jails with ignore_own, and by no other."""
     engine = Engine(
-        [rules("careful", maxretry=1), rules("bold", maxretry=1, ignore_own=False)],
+        [rules("careful", maxretry=1), rules("bold", maxretry=1, ignore_own_addresses=False)],
         own=[net(ONE)],
     )
     assert [ban.jail for ban in bans(fail(engine, 1.0))] == ["bold"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailbanned.jails import BreakerRules, Decision, Engine, Opening
+from mailbanned.jails import Decision, Engine, Opening, OutageSettings
 from mailbanned.model import Ban, Failure, Sign, Unban
 from tests.jails.support import ONE, OTHER, bans, fail, net, rules, subject
 
@@ -102,7 +102,7 @@ def test_strangers_are_counted_however_many_they_are() -> None:
 
 def test_switched_off_everything_counts() -> None:
     """Whoever wants no breaker has none."""
-    engine = Engine([rules(outage=True)], breaker=BreakerRules(enabled=False))
+    engine = Engine([rules(outage=True)], breaker=OutageSettings(enabled=False))
     assert engine.sign(DOWN, 1000.0, 1000.0) == []
     assert len(bans(fail(engine, 1001.0, 1002.0, 1003.0))) == 1
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mailbanned.address import network_of, parse_address, subject_of
 from mailbanned.filters import FilterSet, Stamps
-from mailbanned.jails import Engine, JailRules, Question
+from mailbanned.jails import Engine, JailSettings, Question
 from mailbanned.logformat.messages import plain, taken
 from mailbanned.model import Ban, Failure, Sign
 from tests.filters import test_dovecot, test_postfix, test_sshd
@@ -101,7 +101,14 @@ def _check_bans(found: list[Failure | Sign]) -> None:
 def _engine() -> Engine:
     """Two jails for each filter: a strict one that bans at once, and one that waits for more."""
     return Engine(
-        JailRules(f"{name}{n}", "log", name, n, unknown_accounts=strict, outage=name in _OUTAGE)
+        JailSettings(
+            name=f"{name}{n}",
+            source="log",
+            filter=name,
+            maxretry=n,
+            unknown_accounts=strict,
+            outage=name in _OUTAGE,
+        )
         for name in NAMES
         for n, strict in ((1, True), (2, False))
     )
