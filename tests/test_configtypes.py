@@ -105,7 +105,7 @@ def test_bantime_is_a_duration() -> None:
     ],
 )
 def test_networks(text: str, expected: str) -> None:
-    """An address is a network of one; host bits of a network are cut off."""
+    """An address is a network of its own; host bits of a network are cut off."""
     assert parse_network(text) == ip_network(expected)
     assert ip_address(text.strip().partition("/")[0]) in parse_network(text)
 

@@ -94,18 +94,18 @@ def load_filter(name: str, folders: list[Path], file: str, key: str) -> Loaded:
 
 
 def _read(name: str, path: Path) -> Loaded:
-    values, found = read_toml(path)
+    values, errors = read_toml(path)
     if values is None:
-        return None, found
-    table, found = validate(FilterFile, values, str(path))
+        return None, errors
+    table, errors = validate(FilterFile, values, str(path))
     if table is None:
-        return None, found
-    patterns, found = _patterns(name, table, str(path))
+        return None, errors
+    patterns, errors = _patterns(name, table, str(path))
     for number, hit in enumerate(table.hits):
         if hit.address is None and hit.kind in ("failure", "success"):
-            found.append(Problem(str(path), f"hits.{number}.address", "is missing", "add it"))
-    if found:
-        return None, found
+            errors.append(Problem(str(path), f"hits.{number}.address", "is missing", "add it"))
+    if errors:
+        return None, errors
     hits = [Sample(h.line.encode(), h.kind, h.address, h.user, h.times) for h in table.hits]
     misses = [Sample(miss.line.encode(), "") for miss in table.misses]
     suspects = tuple(text.encode() for text in table.suspects)
@@ -120,7 +120,7 @@ def _read(name: str, path: Path) -> Loaded:
 
 def _patterns(name: str, table: FilterFile, file: str) -> tuple[list[Pattern], list[Problem]]:
     """The compiled patterns of a filter, and what is wrong with the others."""
-    patterns, found = [], []
+    patterns, errors = [], []
     for row in table.patterns:
         try:
             pattern = Pattern(
@@ -134,7 +134,7 @@ def _patterns(name: str, table: FilterFile, file: str) -> tuple[list[Pattern], l
             )
         except PatternError as error:
             remedy = "correct the pattern (RE2 syntax)"
-            found.append(Problem(file, f"patterns.{row.name}", str(error), remedy))
+            errors.append(Problem(file, f"patterns.{row.name}", str(error), remedy))
         else:
             patterns.append(pattern)
-    return patterns, found
+    return patterns, errors

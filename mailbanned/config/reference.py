@@ -19,12 +19,12 @@ _INTRO = """\
 <!-- Written by `python -m mailbanned.config.reference > docs/configuration.md`; edit the code. -->
 
 The main file is `/etc/mailbanned/mailbanned.toml`; `-c PATH` before the command, or
-`$MAILBANNED_CONFIG`, names another. After it all `conf.d/*.toml` beside it are read, in the order
-of their names. A later value replaces an earlier one, and the rest of its table stays. A list is
+`$MAILBANNED_CONFIG`, names another. Then mailbanned reads every `conf.d/*.toml` beside it, in the
+order of their names. A later value replaces an earlier one; the rest of its table stays. A list is
 one value: it is replaced as a whole. `path` and `journal` of a source replace each other.
 
 ```toml
-# conf.d/50-here.toml: what this host does otherwise
+# conf.d/50-here.toml: what differs on this host
 [defaults]
 ignore = ["127.0.0.0/8", "::1", "192.0.2.0/24"]
 
@@ -32,16 +32,15 @@ ignore = ["127.0.0.0/8", "::1", "192.0.2.0/24"]
 enabled = false
 ```
 
-A filter is a file `filters/NAME.toml` beside the main file; without one, the filter of that name
-that comes with mailbanned is used ([how to write one](adding.md#a-filter)). Sources and jails have
-names of your choice: letters, digits, `-`, `_` and `.`. Only `manual` is taken, for bans by hand.
+A filter is a file `filters/NAME.toml` beside the main file, or else the filter of that name that
+comes with mailbanned ([how to write one](adding.md#a-filter)). You choose the names of sources and
+jails: letters, digits, `-`, `_` and `.`. Only `manual` is reserved, for bans by hand.
 
 **Durations.** A bare number is seconds. In quotes, numbers with `ms s m h d w` add up: `"90s"`,
 `"15m"`, `"24h"`, `"7d"`, `"1d12h"`. `m` is minutes; there are no months. The longest is a century.
 
 **Errors.** `mailbanned check` reads everything as the daemon does and runs the samples of every
-filter that a jail names. It reports all errors at once, an unknown key among them, and exits
-with 78:
+filter that a jail names. It reports all errors at once, unknown keys too, and exits with 78:
 
 ```
 /etc/mailbanned/mailbanned.toml: defaults.maxretry: Input should be greater than or equal to 1 \
@@ -49,9 +48,9 @@ with 78:
 /etc/mailbanned/conf.d/50-here.toml: jails.sshd.bantine: is not a known key; did you mean 'bantime'?
 ```
 
-With an error the daemon does not start, and at a reload it goes on with the configuration it has.
-A reload takes every change but those in `[store]`, `[control]` and `[log]`: with one of these the
-whole reload is refused, and a restart is needed.
+With an error the daemon does not start; at a reload it keeps the configuration that it has.
+A reload applies every change except those in `[store]`, `[control]` and `[log]`. If one of these
+has changed, it refuses the whole reload, and needs a restart.
 """
 
 _FORMS: dict[Any, str] = {

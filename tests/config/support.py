@@ -1,4 +1,4 @@
-"""Configuration folders for the tests of this room."""
+"""Configuration folders for the tests."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Folder:
         return path
 
     def load(self, main: str | None = None) -> Config:
-        """Loads main.toml, which says `main`."""
+        """Loads main.toml, after it has been written if `main` is given."""
         if main is not None:
             self.write("main.toml", main)
         return load(self.main)
 
     def errors(self, main: str | None = None) -> list[str]:
-        """What is wrong with the folder, with its path written as "DIR"."""
+        """The errors of the folder, with its path written as "DIR"."""
         with pytest.raises(ConfigError) as caught:
             self.load(main)
         assert str(caught.value) == "\n".join(map(str, caught.value.problems))

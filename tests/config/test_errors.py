@@ -17,7 +17,7 @@ DURATION = "write it like 90, '90s', '15m', '24h', '7d' or '1d12h'"
 
 
 def test_everything_wrong_in_several_files_at_once(folder: Folder) -> None:
-    """Every error of every file is reported in one go, each with the file that said it."""
+    """Every error of every file is reported at once, each with the file that has it."""
     folder.write("conf.d/10-a.toml", "[jails.app]\nbantme = 3\nmaxretry = 0\n[firewal]\n")
     folder.write("conf.d/20-b.toml", '[jails.other]\nsource = "ap"\n[defaults]\nfindtime = "soon"')
     folder.write("conf.d/30-c.toml", '[jails.third]\nsource = "app"\nfilter = "web"')
@@ -124,7 +124,7 @@ def test_a_bad_later_value_is_its_files_fault(folder: Folder) -> None:
 
 def test_a_bad_default_is_reported_once(folder: Folder) -> None:
     """A bad value of [defaults] is an error of [defaults], however many jails inherit it."""
-    folder.write("conf.d/a.toml", "[defaults]\nmaxretry = 0\nmaxretri = 5\n\"x.y\" = 1\n")
+    folder.write("conf.d/a.toml", '[defaults]\nmaxretry = 0\nmaxretri = 5\n"x.y" = 1\n')
     more = '[jails.b]\nsource = "app"\nfilter = "app"\n'
     errors = [error.partition(": ")[::2] for error in folder.errors(SMALL + more)]
     assert {file for file, _ in errors} == {"DIR/conf.d/a.toml"}
@@ -165,7 +165,7 @@ def test_monstrous_toml(folder: Folder, value: str) -> None:
 
 
 def test_no_file(folder: Folder) -> None:
-    """A main file that does not exist is said to be missing."""
+    """A main file that does not exist is reported as missing."""
     assert folder.errors() == ["DIR/main.toml: file: does not exist; create it or name another"]
 
 
@@ -181,7 +181,7 @@ def test_a_folder_is_no_file(folder: Folder) -> None:
 
 
 def test_conf_d_is_a_folder(folder: Folder) -> None:
-    """A file in the place of conf.d is an error, since somebody meant it to be read."""
+    """A file in the place of conf.d is an error, since it was meant to be read."""
     folder.write("conf.d", "")
     assert folder.errors(SMALL) == [
         "DIR/conf.d: folder: cannot be read (Not a directory); make it a folder that the user who "
@@ -198,7 +198,7 @@ def test_no_utf8(folder: Folder) -> None:
 
 
 def test_no_source_yet(folder: Folder) -> None:
-    """A jail without any source is told that there is none yet."""
+    """The error of a jail without any source says that there is none yet."""
     assert folder.errors('[jails.a]\nsource = "b"\nfilter = "app"') == [
         "DIR/main.toml: jails.a.source: there is no [sources.b]; name one of the sources (none "
         "yet) or add it"
@@ -223,12 +223,12 @@ def test_a_missing_filter_is_reported_once(folder: Folder) -> None:
                            '"/\\u0000"', "'/'", "'..'", "-1", "9" * 400]),
 )  # fmt: skip
 def test_any_value_is_good_or_an_error(folder: Folder, table: str, key: str, value: str) -> None:
-    """Whatever stands at a key, the outcome is a configuration or messages, never a crash."""
+    """Whatever the value of a key, the outcome is a configuration or messages, never a crash."""
     folder.write("conf.d/z.toml", f"{table}.{key} = {value}")
     try:
         folder.load(SMALL)
     except ConfigError as error:
-        said = [problem for problem in error.problems if problem.key.startswith(table)]
+        problems = [problem for problem in error.problems if problem.key.startswith(table)]
     else:
         return
-    assert said
+    assert problems

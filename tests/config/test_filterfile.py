@@ -79,7 +79,7 @@ def test_a_pattern_that_is_none(folder: Folder) -> None:
 
 
 def test_every_failing_sample_is_reported(folder: Folder) -> None:
-    """All samples are run, so that one mending needs one look; other errors come along."""
+    """All failing samples are reported at once, with all other errors."""
     folder.write("filters/app.toml", APP.replace("tag = 'app: '", "tag = 'web: '") + """
 [[hits]]
 line = "app: login failed for  from 192.0.2.9"
@@ -102,7 +102,7 @@ def test_a_filters_keys_are_its_own(folder: Folder) -> None:
 
 
 def test_a_filter_without_samples(folder: Folder) -> None:
-    """A filter that proves nothing is refused: at least one line that it catches must be shown."""
+    """A filter without a line that it must match is refused."""
     text = APP.partition("[[hits]]")[0]
     folder.write("filters/app.toml", text)
     assert folder.errors(SMALL) == ["DIR/filters/app.toml: hits: is missing; add it"]
@@ -118,8 +118,8 @@ def test_a_broken_own_filter_is_not_passed_over(folder: Folder) -> None:
     ]
 
 
-def test_filters_of_resting_jails_are_checked(folder: Folder) -> None:
-    """A disabled jail's filter is read and tried as well, so enabling it is no surprise."""
+def test_filters_of_disabled_jails_are_checked(folder: Folder) -> None:
+    """A disabled jail's filter is loaded too, so that enabling the jail later brings no error."""
     folder.write("filters/app.toml", APP.replace("tag = 'app: '", "tag = 'web: '"))
     assert len(folder.errors(SMALL + "enabled = false")) == 1
 

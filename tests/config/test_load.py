@@ -47,7 +47,7 @@ def test_a_small_file_is_enough(folder: Folder) -> None:
 
 
 def test_a_jail_overrides_defaults(folder: Folder) -> None:
-    """What a jail says goes before [defaults], what it does not say is taken from there."""
+    """A jail's own value replaces the one of [defaults]; the others are inherited."""
     config = folder.load(
         """
         [defaults]
@@ -114,9 +114,9 @@ def test_conf_d_comes_later_in_name_order(folder: Folder) -> None:
     folder.write("conf.d/10-a.toml", "defaults.maxretry = 10\ndefaults.findtime = 10")
     folder.write("conf.d/9.toml", "defaults.findtime = 9\ndefaults.bantime = 9")
     file = folder.load(SMALL + "\n[defaults]\nmaxretry = 1\nfindtime = 1\nipv6_prefix = 48\n").file
-    found = file.defaults
-    assert (found.maxretry, found.findtime, found.bantime) == (20, 9.0, 9.0)
-    assert found.ipv6_prefix == 48
+    defaults = file.defaults
+    assert (defaults.maxretry, defaults.findtime, defaults.bantime) == (20, 9.0, 9.0)
+    assert defaults.ipv6_prefix == 48
 
 
 def test_tables_are_merged_and_lists_replaced(folder: Folder) -> None:

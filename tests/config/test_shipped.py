@@ -70,7 +70,7 @@ def test_the_strict_jail_needs_accounts(shipped: Config) -> None:
 
 @pytest.mark.parametrize("name", sorted(FILTERS))
 def test_each_filter_proves_itself(name: str) -> None:
-    """Each shipped filter says what it catches, and shows lines that it must and must not catch."""
+    """Each shipped filter has a description, and lines that it must and must not match."""
     tables = tomllib.loads((SHIPPED / "filters" / f"{name}.toml").read_text())
     assert tables["description"]
     assert tables["hits"]

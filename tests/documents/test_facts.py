@@ -40,7 +40,7 @@ def test_the_jails_of_the_readme(shipped: Config) -> None:
 
 
 def test_the_jails_with_outages(shipped: Config) -> None:
-    """docs/operations.md names those that the breaker suspends."""
+    """docs/operations.md names those that an outage suspends."""
     named = re.search(r"says `outage = true` \(([^)]*)\)", flowing("docs/operations.md"))
     assert named is not None
     jails = [one.name for one in shipped.jails if one.outage]
