@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from mailbanned.accounts import Accounts
-from mailbanned.jails import Question
+from mailbanned.jails import AccountCheck
 from mailbanned.log import get_logger
 
 log = get_logger("accounts")
@@ -25,9 +25,9 @@ class Asker:
     def __init__(self, accounts: Accounts) -> None:
         self.accounts = accounts
         self.unasked = 0
-        self._questions: asyncio.Queue[Question] = asyncio.Queue(_WAITING)
+        self._questions: asyncio.Queue[AccountCheck] = asyncio.Queue(_WAITING)
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: AccountCheck) -> None:
         """Takes a question; its answer will be given to the function that `run` was given."""
         try:
             self._questions.put_nowait(question)
@@ -36,13 +36,13 @@ class Asker:
             if self.unasked == 1:
                 log.warning("the account database is too slow; some attempts are taken as known")
 
-    async def run(self, answer: Callable[[Question, bool | None], None]) -> None:
+    async def run(self, answer: Callable[[AccountCheck, bool | None], None]) -> None:
         """Asks until cancelled."""
         async with asyncio.TaskGroup() as workers:
             for _ in range(_WORKERS):
                 workers.create_task(self._work(answer))
 
-    async def _work(self, answer: Callable[[Question, bool | None], None]) -> None:
+    async def _work(self, answer: Callable[[AccountCheck, bool | None], None]) -> None:
         while True:
             question = await self._questions.get()
             answer(question, await self._exists(question.user))

@@ -15,7 +15,7 @@ from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
 from mailbanned.daemon.why import WIDEST, why
-from mailbanned.jails import MANUAL, known
+from mailbanned.jails import MANUAL
 from mailbanned.store import StoreError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def commands(daemon: Daemon) -> dict[str, Command]:
 
 async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     jail = _jail(arguments) or MANUAL
-    rules = daemon.engine.jails[jail].rules if jail in daemon.engine.jails else None
+    rules = daemon.engine.jails[jail].settings if jail in daemon.engine.jails else None
     if rules is None and jail != MANUAL:
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
     defaults = daemon.config.file.defaults
@@ -166,7 +166,7 @@ def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
         raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
     networks = list(_EVERYBODY) if arguments.get("all") else _networks(arguments)
-    lifted = daemon.engine.unban(known(daemon.engine, networks), daemon.clock.now(), jail)
+    lifted = daemon.engine.unban(daemon.engine.subjects_in(networks), daemon.clock.now(), jail)
     for unban in lifted:
         daemon.core.lifted(unban)
     return {

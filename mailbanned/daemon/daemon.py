@@ -26,7 +26,7 @@ from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.sources import Following
 from mailbanned.daemon.systemd import notify, reloading, watchdog
 from mailbanned.daemon.writer import Saver
-from mailbanned.jails import Engine, Saved
+from mailbanned.jails import Engine, RestoredState
 from mailbanned.log import get_logger
 from mailbanned.sources import Watcher
 from mailbanned.store import SQLiteStore, Store, StoreError
@@ -38,8 +38,8 @@ async def take_up_counts(engine: Engine, store: Store, clock: Clock) -> None:
     A million of them take half a minute, so the bans are in force before that.
     """
     async for windows in store.windows():
-        engine.restore(Saved(windows=windows), clock.now())
-    if any(jail.rules.bantime_factor != 1 for jail in engine.jails.values()):
+        engine.restore(RestoredState(windows=windows), clock.now())
+    if any(jail.settings.bantime_factor != 1 for jail in engine.jails.values()):
         await _remember_bans(engine, store)
 
 
@@ -48,9 +48,9 @@ async def _remember_bans(engine: Engine, store: Store) -> None:
     for one in await store.past():
         jail = engine.jails.get(one.jail)
         if jail is not None and one.how == "by hand":
-            jail.offences.forget(one.subject)
+            jail.ban_history.forget(one.subject)
         elif jail is not None and one.failures and one.until and one.how in (None, "expired"):
-            jail.remember(one.subject, one.since, one.until)
+            jail.record_ban(one.subject, one.since, one.until)
 
 
 log = get_logger("daemon")
@@ -105,7 +105,9 @@ class Daemon:
         control = self.config.file.control
         server = ControlServer(control.socket, commands(self), control.group)
         try:
-            self.engine.restore(Saved(state.bans), now)  # later, what has ended would stay saved
+            self.engine.restore(
+                RestoredState(state.bans), now
+            )  # later, what has ended would stay saved
             self._banned_before = dict(state.banned_total)
             self.saver.marks = dict(state.marks)
             async with server.listening():
@@ -214,7 +216,7 @@ class Daemon:
         before, self.config = self.config, config
         self.loaded_at = self.clock.now()
         self._configure_engine()
-        self.engine.breaker.change(config.file.outage)
+        self.engine.outage_detector.configure(config.file.outage)
         self.core.filters = config.filter_sets(config.jails, self.core.filters)
         # Always, since the password file may have changed.
         await self.asker.exchange(factory.accounts(config.file.accounts, self.clock))

@@ -42,7 +42,7 @@ class Enforcing:
 
     def _until(self, subject: Subject) -> float | None:
         """When the last of a subject's bans ends; None if one of them never does."""
-        ends = [ban.until for ban in self._core.engine.ledger.of(subject)]
+        ends = [ban.until for ban in self._core.engine.ledger.bans_of(subject)]
         return None if None in ends else max((end for end in ends if end is not None), default=0.0)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:

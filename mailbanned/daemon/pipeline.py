@@ -22,7 +22,15 @@ from mailbanned.daemon.recent_lines import Evidence
 from mailbanned.daemon.scheduler import Intake
 from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet
-from mailbanned.jails import MANUAL, Decision, Engine, Opening, Question, WindowKey
+from mailbanned.jails import (
+    MANUAL,
+    AccountCheck,
+    Engine,
+    Event,
+    OutageDetected,
+    SeenWhileBanned,
+    WindowKey,
+)
 from mailbanned.log import get_logger
 from mailbanned.model import Ban, Block, Failure, Sign, Unban
 
@@ -47,7 +55,7 @@ class Core:
     """
 
     def __init__(
-        self, engine: Engine, clock: Clock, saver: Saver, ask: Callable[[Question], None]
+        self, engine: Engine, clock: Clock, saver: Saver, ask: Callable[[AccountCheck], None]
     ) -> None:
         self.engine = engine
         self.reaction = Reaction()
@@ -64,7 +72,6 @@ class Core:
         self.banned_by_hand = 0  # in no jail
         self.leaks = Leaks()
         self.evidence = Evidence()
-        engine.on_banned = self._heard_of_banned
         self._something_in_force = asyncio.Event()
         self._deadline_moved = asyncio.Event()
         self._last_stamp: dict[str, float] = {}
@@ -103,13 +110,16 @@ class Core:
             at, ticks = min(stamp, arrived), None
         now = self._clock.now()
         if isinstance(found, Sign):
-            self._decided(self.engine.sign(found, at, now))
+            if found.kind == "outage":
+                self.apply(self.engine.on_outage(found, at, now))
+            else:
+                self.engine.on_login(found, at)
             return
         if now - at < self.engine.findtime:
             self.evidence.note(at, block.source, found, filters.text)
-        decisions = self.engine.observe(block.source, found, at, now, ticks)
-        if decisions:
-            self._decided(decisions)
+        events = self.engine.observe(block.source, found, at, now, ticks)
+        if events:
+            self.apply(events)
 
     def changed_windows(self) -> Mapping[WindowKey, tuple[float, ...]]:
         """The counts that changed and that fit the positions read so far."""
@@ -119,7 +129,7 @@ class Core:
     def _mind_the_room(self) -> None:
         """Says once of each jail that it had to forget failures."""
         for name, jail in self.engine.jails.items():
-            if jail.windows.forgotten and name not in self._full:
+            if jail.windows.evicted and name not in self._full:
                 self._full.add(name)
                 log.warning(
                     "so many addresses fail that the failures of those quiet for longest no longer "
@@ -127,26 +137,29 @@ class Core:
                     jail=name,
                 )
 
-    def _decided(self, decisions: list[Decision]) -> None:
-        for decision in decisions:
-            match decision:
+    def apply(self, events: list[Event]) -> None:
+        """Carries what the engine returned to the firewall, the state file and the log."""
+        for event in events:
+            match event:
                 case Ban():
-                    self.entered(decision)
+                    self.entered(event)
                 case Unban():
-                    self.lifted(decision)
-                case Question():
-                    self._ask(decision)
-                case Opening(new=True):
+                    self.lifted(event)
+                case AccountCheck():
+                    self._ask(event)
+                case SeenWhileBanned():
+                    self._check_effect(event)
+                case OutageDetected(is_new=True):
                     log.warning(
                         "the login backend seems to be down: failures of logins do not count",
-                        since=iso(decision.since),
-                        until=f"{iso(decision.until)} or longer",
-                        reason=decision.reason,
+                        since=iso(event.since),
+                        until=f"{iso(event.until)} or longer",
+                        reason=event.reason,
                     )
 
-    def answer(self, question: Question, exists: bool | None) -> None:
+    def answer(self, question: AccountCheck, exists: bool | None) -> None:
         """The answer to a question: whether the account exists (None: nobody can tell)."""
-        ban = self.engine.answer(question, exists, self._clock.now())
+        ban = self.engine.resolve(question, exists, self._clock.now())
         if ban is not None:
             self.entered(ban)
 
@@ -204,11 +217,12 @@ class Core:
         if subject in self._unconfirmed:
             self._kept_out.setdefault(subject, ticks)
 
-    def _heard_of_banned(self, subject: Subject, failure: Failure, ticks: float | None) -> None:
-        """Only what was written just now tells how things stand."""
+    def _check_effect(self, seen: SeenWhileBanned) -> None:
+        """Notes a failure of a subject whose ban is in force, as a sign that it has no effect."""
+        subject, failure, read_monotonic = seen
         since = self._in_force.get(subject)
-        if ticks is not None and since is not None and self.enforces:
-            self.leaks.heard(subject, failure, self._clock.now(), ticks - since)
+        if since is not None and self.enforces:
+            self.leaks.heard(subject, failure, self._clock.now(), read_monotonic - since)
 
     def is_in_force(self, subject: Subject) -> bool:
         """Whether the firewall has taken the subject's ban."""

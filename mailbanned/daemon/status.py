@@ -104,16 +104,16 @@ def _accounts(parts: Parts) -> dict[str, Any]:
 
 
 def _breaker(parts: Parts, now: float) -> dict[str, Any]:
-    state = parts.core.engine.breaker.state(now)
+    state = parts.core.engine.outage_detector.state(now)
     return {
-        "enabled": parts.core.engine.breaker.rules.enabled,
-        "open": state.open,
+        "enabled": parts.core.engine.outage_detector.settings.enabled,
+        "open": state.is_open,
         "since": iso(state.since),
         "until": iso(state.until),
         "reason": state.reason,
-        "openings_total": state.openings_total,
+        "openings_total": state.outages_total,
         "suspended_total": state.suspended_total,
-        "known_clients": state.known,
+        "known_clients": state.known_clients,
     }
 
 
@@ -187,10 +187,10 @@ def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any
             "failures_total": jail.failures_total if jail else 0,
             "ignored_total": jail.ignored_total if jail else 0,
             "suspended_total": jail.suspended_total if jail else 0,
-            "forgotten_total": jail.windows.forgotten if jail else 0,
+            "forgotten_total": jail.windows.evicted if jail else 0,
             "banned_now": len(mine),
             "banned_total": before + (jail.banned_total if jail else by_hand),
-            **_limits(jail.rules if jail else None),
+            **_limits(jail.settings if jail else None),
             "bans": [_ban(ban) for ban in mine],
         }
 

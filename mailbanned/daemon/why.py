@@ -71,16 +71,16 @@ def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, An
     """What has been counted and has not led to a ban (yet)."""
     found = []
     for name, jail in daemon.engine.jails.items():
-        for subject in jail.windows.within(network):
+        for subject in jail.windows.subjects_in(network):
             times = jail.windows.times(subject)
-            recent = [at for at in times if at > now - jail.rules.findtime]
+            recent = [at for at in times if at > now - jail.settings.findtime]
             if recent:
                 found.append(
                     {
                         "jail": name,
                         "subject": subject,
                         "failures": len(recent),
-                        "maxretry": jail.rules.maxretry,
+                        "maxretry": jail.settings.maxretry,
                         "last": iso(recent[-1]),
                     }
                 )

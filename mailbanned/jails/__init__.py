@@ -1,32 +1,39 @@
-"""Failures -> Bans: windows, jails, the ledger of who is banned until when, and the engine.
+"""Failures become bans: sliding windows, jails, outage detection and the ledger of active bans.
 
-No asyncio, clock, logging or files in here: time is an argument, decisions are return values.
+Nothing here does I/O, reads a clock or logs: time is an argument, and what happens is returned.
 """
 
-from mailbanned.jails.engine import Engine, known
-from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
+from mailbanned.jails.engine import Engine
+from mailbanned.jails.events import (
+    MANUAL,
+    AccountCheck,
+    Event,
+    RestoredState,
+    SeenWhileBanned,
+    WindowKey,
+)
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.jail import Jail
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.outage import BreakerState, Opening
+from mailbanned.jails.outage import OutageDetected, OutageState
 from mailbanned.jails.settings import JailDefaults, JailSettings, OutageSettings
-from mailbanned.jails.window import Windows
+from mailbanned.jails.window import SlidingWindows
 
 __all__ = [
     "MANUAL",
-    "BreakerState",
-    "Decision",
+    "AccountCheck",
     "Engine",
+    "Event",
     "IgnoreList",
     "Jail",
     "JailDefaults",
     "JailSettings",
     "Ledger",
-    "Opening",
+    "OutageDetected",
     "OutageSettings",
-    "Question",
-    "Saved",
+    "OutageState",
+    "RestoredState",
+    "SeenWhileBanned",
+    "SlidingWindows",
     "WindowKey",
-    "Windows",
-    "known",
 ]

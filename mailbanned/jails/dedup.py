@@ -1,15 +1,18 @@
-"""Which lines tell of the same login attempt: servers often log one attempt in several lines.
+"""Counts each login attempt once, however many lines servers log of it.
 
     sshd[77]: Invalid user bob from ...             \\
     sshd[77]: Failed password for invalid user bob    one attempt
     sshd[77]: Connection closed by invalid user bob /
 
-Within a session (a connection, as the server names it) there were as many attempts as the kind of
-line that came most often tells; so a line is news only if its kind has now come more often than
-attempts were counted. Lines of different account databases (passdb) are of different kinds.
+A session (a connection, as the server names it) had as many attempts as its most frequent kind of
+line reports. A line therefore reports a new attempt only if its kind has now come more often than
+attempts were counted. The kind of a line is its pattern and account database (passdb).
 
-A line that only sums up (see Failure) and whose session tells nothing is news only if no other
-line told of the subject in the last five minutes.
+A summary line (see Failure) of a session without other lines reports a new attempt only if no
+other line named its subject in the last five minutes.
+
+Known limit: the 10,000 most recent sessions and at least the 10,000 most recent subjects are
+remembered.
 """
 
 from __future__ import annotations
@@ -21,74 +24,80 @@ from math import inf
 from mailbanned.address import Subject
 from mailbanned.model import Failure
 
-# So long after a failure a line may still sum up the connection that it happened in.
+# Seconds after a failure in which a summary may still be of the same connection.
 _CONNECTION_S = 300.0
-# A name of a session (a process id, say) may come again for another one after so long.
+# Seconds after which a server may reuse the name of a session (a process id, say).
 _SESSION_S = 900.0
-_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 
-# When a line told of a subject: any such line, and one that named no session.
-_Told = tuple[float, float]
-_NEVER: _Told = (-inf, -inf)
+# When a subject last failed: in any line, and in a line that named no session.
+_LastSeen = tuple[float, float]
+_NEVER: _LastSeen = (-inf, -inf)
 
 
 @dataclass(slots=True)
 class _Session:
-    last: float
+    """attempts: those counted. reported: the attempts that lines of each kind report."""
+
+    last_seen: float
     attempts: int = 0
-    lines: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    reported: dict[tuple[str, str | None], int] = field(default_factory=dict)
 
 
-class Attempts:
-    """What was told lately, of at least the 10,000 last sessions and subjects."""
+class AttemptDeduplicator:
+    """Remembers the sessions and subjects of recent failures."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[tuple[Subject, str], _Session] = OrderedDict()
-        # Those told of before the last 10,000 newcomers are forgotten: an order would cost more.
-        self._told: dict[Subject, _Told] = {}
-        self._told_before: dict[Subject, _Told] = {}
+        # Two generations instead of an order, which would cost more time: when the young one is
+        # full it becomes the old one, and the old one is dropped.
+        self._last_seen: dict[Subject, _LastSeen] = {}
+        self._last_seen_before: dict[Subject, _LastSeen] = {}
 
-    def news(self, subject: Subject, failure: Failure, at: float) -> int:
-        """How many attempts the line tells of that no other line has told of."""
+    def new_attempts(self, subject: Subject, failure: Failure, at: float) -> int:
+        """How many attempts the failure reports that no earlier line has reported."""
         if failure.session is None:
             if failure.summary:
-                return 0 if self._was_told(subject, at, 0) else failure.attempts
-            self._tell(subject, (at, at))
+                return 0 if self._was_seen(subject, at, 0) else failure.attempts
+            self._note(subject, (at, at))
             return failure.attempts
         session = self._session(subject, failure.session, at)
-        if failure.summary and not session.attempts and self._was_told(subject, at, 1):
+        if failure.summary and not session.attempts and self._was_seen(subject, at, 1):
             return 0
         if not failure.summary:
-            self._tell(subject, (at, self._last_told(subject)[1]))
+            self._note(subject, (at, self._last_seen_at(subject)[1]))
         kind = failure.pattern, failure.passdb
-        seen = session.lines[kind] = session.lines.get(kind, 0) + failure.attempts
-        news = max(0, seen - session.attempts)
-        session.attempts += news
-        return news
+        reported = session.reported[kind] = session.reported.get(kind, 0) + failure.attempts
+        new = max(0, reported - session.attempts)
+        session.attempts += new
+        return new
 
     def forget(self, subject: Subject) -> None:
-        """Drops what is known of a subject (its sessions go with time)."""
-        self._told.pop(subject, None)
-        self._told_before.pop(subject, None)
+        """Forgets when a subject was last seen. (Its sessions expire by themselves.)"""
+        self._last_seen.pop(subject, None)
+        self._last_seen_before.pop(subject, None)
 
     def _session(self, subject: Subject, name: str, at: float) -> _Session:
         key = subject, name
         session = self._sessions.pop(key, None)
-        if session is None or abs(at - session.last) > _SESSION_S:
+        if session is None or abs(at - session.last_seen) > _SESSION_S:
             session = _Session(at)
-        session.last = at
+        session.last_seen = at
         self._sessions[key] = session
-        if len(self._sessions) > _REMEMBERED:
+        if len(self._sessions) > _MAX_REMEMBERED:
             self._sessions.popitem(last=False)
         return session
 
-    def _tell(self, subject: Subject, told: _Told) -> None:
-        self._told[subject] = told
-        if len(self._told) > _REMEMBERED:
-            self._told_before, self._told = self._told, {}
+    def _note(self, subject: Subject, last_seen: _LastSeen) -> None:
+        self._last_seen[subject] = last_seen
+        if len(self._last_seen) > _MAX_REMEMBERED:
+            self._last_seen_before, self._last_seen = self._last_seen, {}
 
-    def _last_told(self, subject: Subject) -> _Told:
-        return self._told.get(subject) or self._told_before.get(subject, _NEVER)
+    def _last_seen_at(self, subject: Subject) -> _LastSeen:
+        return self._last_seen.get(subject) or self._last_seen_before.get(subject, _NEVER)
 
-    def _was_told(self, subject: Subject, at: float, which: int) -> bool:
-        return abs(at - self._last_told(subject)[which]) <= _CONNECTION_S
+    def _was_seen(self, subject: Subject, at: float, index: int) -> bool:
+        """Whether the subject failed within five minutes: in any line (index 0), or in a line
+        without a session (index 1).
+        """
+        return abs(at - self._last_seen_at(subject)[index]) <= _CONNECTION_S

@@ -1,309 +1,314 @@
-"""Which jails hear of a failure: found once for each source, rule and address, and remembered.
+"""The engine: failures, logins and outages go in, bans and everything else that follows come out.
 
-The engine: the one place where failures become bans, and the room's only door.
-
-It is synchronous and owns all counting state. Whatever needs waiting (an account database, a
-firewall) is a value that it returns and an answer that it is given later.
-
-Who in given networks is banned or has failed, however many there are elsewhere.
+It is synchronous and owns all counts. Work that has to wait (an account database, the firewall) is
+left to the caller: the engine returns an AccountCheck, and the caller passes the answer to
+`resolve`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 from mailbanned.address import Network, Subject, network_of, subject_of
-from mailbanned.jails.events import MANUAL, Decision, Question, Saved, WindowKey
+from mailbanned.jails.events import (
+    MANUAL,
+    AccountCheck,
+    Event,
+    RestoredState,
+    SeenWhileBanned,
+    WindowKey,
+)
 from mailbanned.jails.ignore import IgnoreList
-from mailbanned.jails.jail import Jail, Listener
+from mailbanned.jails.jail import Jail
 from mailbanned.jails.ledger import Ledger
-from mailbanned.jails.outage import Breaker, Opening
+from mailbanned.jails.outage import OutageDetected, OutageDetector
+from mailbanned.jails.routing import Routes, Verdict
 from mailbanned.jails.settings import JailSettings, OutageSettings
-from mailbanned.jails.window import Windows
+from mailbanned.jails.window import SlidingWindows
 from mailbanned.model import Ban, Failure, Sign, Unban
 
-# Most lines come from the same few addresses; a wave of others must not fill the memory.
-_REMEMBERED = 8192
-
-#: Source, rule and address.
-Key = tuple[str, str, str]
-
-
-class Listening:
-    """Listeners by key.
-
-    known: those found lately. (Looked at for every failure; what is not there is to be found.)
-    """
-
-    def __init__(self, jails: Mapping[str, Jail]) -> None:
-        self.known: dict[Key, tuple[Listener, ...]] = {}
-        self._jails = jails
-        self._concerned: dict[tuple[str, str], tuple[Jail, ...]] = {}
-
-    def of(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
-        """The jails that count what this rule finds in this source, as they hear of the address."""
-        return self.known.get((source, rule, address)) or self.find(source, rule, address)
-
-    def find(self, source: str, rule: str, address: str) -> tuple[Listener, ...]:
-        """As `of`, for what is not known."""
-        if (source, rule) not in self._concerned:
-            of = source, rule.partition("/")[0]
-            jails = (jail for jail in self._jails.values() if jail.of == of)
-            self._concerned[source, rule] = tuple(jails)
-        found = tuple(jail.listener(address) for jail in self._concerned[source, rule])
-        if len(self.known) >= _REMEMBERED:
-            self.known.clear()
-        self.known[source, rule, address] = found
-        return found
+# Failures that do not count if an outage explains them.
+_UNLESS_SUSPENDED = Verdict.COUNT, Verdict.CHECK_ACCOUNT, Verdict.EXPIRED
 
 
 class Engine:
-    """All jails and the ledger.
+    """All jails, the ledger and the outage detector.
 
-    findtime: what is older counts in no jail (s).
-    on_banned: is told of every failure of a banned subject, with the ticks of its line.
+    findtime: the longest of all jails; an older failure counts in no jail (s).
     """
 
     def __init__(
-        self, rules: Iterable[JailSettings], own: Sequence[Network] = (),
-        breaker: OutageSettings | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        settings: Iterable[JailSettings],
+        own_addresses: Sequence[Network] = (),
+        outage: OutageSettings | None = None,
+    ) -> None:
         self.ledger = Ledger()
-        self.breaker = Breaker(breaker or OutageSettings())
+        self.outage_detector = OutageDetector(outage or OutageSettings())
         self.jails: dict[str, Jail] = {}
-        self.on_banned: Callable[[Subject, Failure, float | None], None] | None = None
-        self.configure(rules, own)
+        self.configure(settings, own_addresses)
 
     def configure(
         self,
-        rules: Iterable[JailSettings],
-        own: Sequence[Network] = (),
+        settings: Iterable[JailSettings],
+        own_addresses: Sequence[Network] = (),
         now: float = 0.0,
         ignore: Sequence[Network] = (),
     ) -> list[Unban]:
-        """New rules for all jails; bans and counts stay, save those of now ignored subjects.
+        """Sets the settings of all jails. Bans and counts are kept, but bans of subjects that are
+        ignored now are lifted and returned.
 
-        own: this host's addresses. ignore: what holds for bans in no configured jail.
+        own_addresses: of this host. ignore: networks ignored by bans of no configured jail.
         """
         before, self.jails = self.jails, {}
-        self._listening = Listening(self.jails)
-        for one in rules:
-            jail = before.get(one.name)
+        self._routes = Routes(self.jails)
+        for jail_settings in settings:
+            jail = before.get(jail_settings.name)
             if jail is None:
-                jail = Jail(one, own)
+                jail = Jail(jail_settings, own_addresses)
             else:
-                jail.change(one, own)
-            self.jails[one.name] = jail
-        self.findtime = max((jail.rules.findtime for jail in self.jails.values()), default=0.0)
-        elsewhere = IgnoreList((*ignore, *own))
+                jail.configure(jail_settings, own_addresses)
+            self.jails[jail_settings.name] = jail
+        self.findtime = max((jail.settings.findtime for jail in self.jails.values()), default=0.0)
+        default_ignore = IgnoreList((*ignore, *own_addresses))
         lifted = []
         for ban in list(self.ledger):
-            jail = self.jails.get(ban.jail)
-            ignored = jail.ignore if jail else elsewhere
+            banned_by = self.jails.get(ban.jail)
+            ignored = banned_by.ignore if banned_by else default_ignore
             if ignored.touched_by(network_of(ban.subject)):
                 unban = self.ledger.lift(ban.subject, ban.jail, now, "ignored now")
                 lifted += [unban] if unban else []
         return lifted
 
     def observe(
-        self, source: str, failure: Failure, at: float, now: float, ticks: float | None = None
-    ) -> list[Decision]:
-        """Counts a failure of a source in every jail that it concerns.
+        self,
+        source: str,
+        failure: Failure,
+        at: float,
+        now: float,
+        read_monotonic: float | None = None,
+    ) -> list[Event]:
+        """Counts a failure in all jails of its source and filter; returns what follows.
 
-        at: when it counts. ticks: when its line was read, for reaction times. A strict jail does
-        not ask about a failure that is too old to count: new ones would have to wait for that.
+        at: when it counts. read_monotonic: when its line was read; None for caught-up lines.
         """
-        decisions: list[Decision] = []
+        events: list[Event] = []
+        bans, age = self.ledger.bans, now - at
         suspended: bool | None = None
-        key = source, failure.pattern, failure.address
-        bans, on_banned, age = self.ledger.bans, self.on_banned, now - at
-        for jail, name, subject, network, picky, strict, outage, findtime in (
-            self._listening.known.get(key) or self._listening.find(*key)
-        ):  # fmt: skip
-            if subject is None:
-                jail.ignored_total += 1
-                continue
-            if picky and not jail.concerns(failure):
-                continue
-            if subject in bans or network in bans:
-                banned = subject if subject in bans else network
-                if on_banned is not None and banned is not None:
-                    on_banned(banned, failure, ticks)
-                    on_banned = None  # once for each failure
-                # What a banned subject still gets into the log (its last lines, an open session)
-                # must neither prolong the ban nor wait for its end.
-                if self.ledger.holds(name, subject, network):
-                    jail.failures_total += not strict
-                    continue
-            if outage:
+        is_reported = False
+        for route in self._routes[source, failure.pattern, failure.address]:
+            jail, verdict = route.jail, route.verdict(failure, age, bans)
+            if not is_reported and read_monotonic is not None:
+                banned = route.banned(bans)
+                if banned is not None and verdict is not Verdict.NOT_ACCEPTED:
+                    events.append(SeenWhileBanned(banned, failure, read_monotonic))
+                    is_reported = True
+            if route.outage and verdict in _UNLESS_SUSPENDED:
                 if suspended is None:
-                    opening = self.breaker.failure(subject_of(failure.address), at)
-                    if opening is not None:
-                        decisions += self._undo(opening, now)
-                    suspended = self.breaker.suspends(at)
+                    suspended = self._is_suspended(failure, at, now, events)
                 if suspended:
+                    verdict = Verdict.SUSPENDED
+            match verdict:
+                case Verdict.COUNT:
+                    assert route.subject is not None
+                    ban = self._count(jail, route.subject, failure, at, now, read_monotonic)
+                    if ban is not None:
+                        events.append(ban)
+                        is_reported = True  # the other jails must not report this ban
+                # What a banned subject still gets into the log (its last lines, an open session)
+                # must neither prolong the ban nor count after its end.
+                case Verdict.ALREADY_BANNED | Verdict.EXPIRED:
+                    jail.failures_total += not route.unknown_accounts
+                case Verdict.CHECK_ACCOUNT:
+                    assert failure.user is not None
+                    check = AccountCheck(route.name, failure.user, failure, at, read_monotonic)
+                    events.append(check)
+                case Verdict.IGNORED:
+                    jail.ignored_total += 1
+                case Verdict.SUSPENDED:
                     jail.suspended_total += 1
-                    continue
-            if age >= findtime:
-                jail.failures_total += not strict
-            elif not strict:
-                if ban := self._count(jail, subject, failure, at, now, ticks):
-                    decisions.append(ban)
-            elif failure.user is not None:
-                decisions.append(Question(name, failure.user, failure, at, ticks))
-        return decisions
+        return events
 
-    def deaf(self, source: str, rule: str, address: str) -> bool:
-        """Whether no jail counts what the rule finds of this address, since all keep it out."""
-        holds = self.ledger.holds
-        for _, name, subject, network, *_ in self._listening.of(source, rule, address):
-            if subject is None or not holds(name, subject, network):
+    def is_fully_banned(self, source: str, pattern: str, address: str) -> bool:
+        """Whether all jails that count failures of this pattern have banned the address."""
+        is_banned = self.ledger.is_banned
+        for route in self._routes[source, pattern, address]:
+            if route.subject is None or not is_banned(route.name, route.subject, route.network):
                 return False
         return True
 
-    def sign(self, sign: Sign, at: float, now: float) -> list[Decision]:
-        """Takes note of a good login, or of a server's word that its login backend fails."""
-        subject = None if sign.address is None else subject_of(sign.address)
-        if sign.kind == "outage":
-            return self._undo(self.breaker.outage(at, sign.pattern, subject), now)
-        if subject is not None:
-            self.breaker.success(subject, at)
-        return []
+    def on_login(self, login: Sign, at: float) -> None:
+        """Records a successful login: evidence that the login backend works."""
+        if login.address is not None:
+            self.outage_detector.on_login(subject_of(login.address), at)
 
-    def _undo(self, opening: Opening | None, now: float) -> list[Decision]:
-        """Forgets what an outage made jails count, and whom they banned for it."""
-        if opening is None:
+    def on_outage(self, outage: Sign, at: float, now: float) -> list[Event]:
+        """Records a server's report that its login backend fails; returns what follows."""
+        subject = None if outage.address is None else subject_of(outage.address)
+        return self._undo(self.outage_detector.on_report(at, outage.pattern, subject), now)
+
+    def _is_suspended(self, failure: Failure, at: float, now: float, events: list[Event]) -> bool:
+        """Whether an outage explains the failure; adds the outage that the failure reveals."""
+        detected = self.outage_detector.on_failure(subject_of(failure.address), at)
+        events += self._undo(detected, now)
+        return self.outage_detector.suspends(at)
+
+    def _undo(self, outage: OutageDetected | None, now: float) -> list[Event]:
+        """Drops the failures and lifts the bans that an outage explains."""
+        if outage is None:
             return []
-        undone: list[Decision] = [opening]
+        events: list[Event] = [outage]
         for jail in self.jails.values():
-            if jail.rules.outage:
-                jail.windows.drop(opening.since, opening.until)
+            if jail.settings.outage:
+                jail.windows.drop_between(outage.since, outage.until)
         for ban in list(self.ledger):
             banned_by = self.jails.get(ban.jail)
-            within = opening.since <= ban.since < opening.until
-            if within and ban.failures and banned_by is not None and banned_by.rules.outage:
-                banned_by.offences.take_back(ban.subject)
+            within = outage.since <= ban.since < outage.until
+            if within and ban.failures and banned_by is not None and banned_by.settings.outage:
+                banned_by.ban_history.undo_last(ban.subject)
                 unban = self.ledger.lift(ban.subject, ban.jail, now, "made during an outage")
-                undone += [unban] if unban else []
-        return undone
+                events += [unban] if unban else []
+        return events
 
-    def answer(self, question: Question, exists: bool | None, now: float) -> Ban | None:
-        """Counts a questioned failure if its account surely does not exist."""
-        jail = self.jails.get(question.jail)
+    def resolve(self, check: AccountCheck, exists: bool | None, now: float) -> Ban | None:
+        """Counts a checked failure if its account does not exist; returns the ban that follows.
+
+        exists: None if the account database gave no answer.
+        """
+        jail = self.jails.get(check.jail)
         if exists is not False or jail is None:
             return None
-        failure, at = question.failure, question.at
-        key = jail.rules.source, failure.pattern, failure.address
-        for _, name, subject, network, *_ in self._listening.of(*key):
-            if name == question.jail and subject is not None:
-                if jail.rules.outage and self.breaker.suspends(at):
+        failure, at = check.failure, check.at
+        for route in self._routes[jail.settings.source, failure.pattern, failure.address]:
+            if route.name == check.jail and route.subject is not None:
+                if route.outage and self.outage_detector.suspends(at):
                     return None
-                # Asked again, since the answer to another question may have led to the ban.
-                if not self.ledger.holds(name, subject, network):
-                    return self._count(jail, subject, failure, at, now, question.ticks)
+                # The answer to another check may have banned the subject meanwhile.
+                if not self.ledger.is_banned(route.name, route.subject, route.network):
+                    return self._count(jail, route.subject, failure, at, now, check.read_monotonic)
                 jail.failures_total += 1
         return None
 
     def _count(
-        self, jail: Jail, subject: Subject, failure: Failure, at: float, now: float,
-        ticks: float | None,
-    ) -> Ban | None:  # fmt: skip
+        self,
+        jail: Jail,
+        subject: Subject,
+        failure: Failure,
+        at: float,
+        now: float,
+        read_monotonic: float | None,
+    ) -> Ban | None:
+        """Counts a failure in a jail; records and returns the ban if it leads to one."""
         jail.failures_total += 1
-        if at <= now - jail.rules.findtime:
+        if at <= now - jail.settings.findtime:
             return None
-        ban = jail.count(subject, failure, at, ticks)
+        ban = jail.count(subject, failure, at, read_monotonic)
         if ban is None or not ban.is_active(now):
             return None
-        return self._enter(jail, self._widened(jail, ban))
+        return self._record(jail, self._widen(jail, ban))
 
-    def _widened(self, jail: Jail, ban: Ban) -> Ban:
-        """The ban, or that of the whole network, unless one of its clients has logged in lately."""
-        network = jail.crowd(ban)
-        if network is None or self.breaker.knows(network_of(network)):
+    def _widen(self, jail: Jail, ban: Ban) -> Ban:
+        """The ban, or that of the whole network unless one of its clients has logged in."""
+        network = jail.widen(ban)
+        if network is None or self.outage_detector.has_client_in(network_of(network)):
             return ban
-        reason = f"{ban.reason} ({jail.rules.widen_after} clients of the network banned)"
+        reason = f"{ban.reason} ({jail.settings.widen_after} clients of the network banned)"
         return ban._replace(subject=network, reason=reason)
 
-    def _enter(self, jail: Jail | None, ban: Ban) -> Ban:
+    def _record(self, jail: Jail | None, ban: Ban) -> Ban:
         self.ledger.add(ban)
         if jail is not None:
             jail.banned_total += 1
         return ban
 
     def ban(
-        self, network: Network, now: float, until: float | None, *, jail: str = MANUAL,
+        self,
+        network: Network,
+        now: float,
+        until: float | None,
+        *,
+        jail: str = MANUAL,
         reason: str = "",
-    ) -> Ban:  # fmt: skip
-        """A ban by hand. The caller has asked `ignored` first."""
+    ) -> Ban:
+        """Records and returns a ban by hand. The caller has called `ignored` before."""
         subject = Subject(str(network))
-        return self._enter(self.jails.get(jail), Ban(jail, subject, now, until, 0, None, reason))
+        return self._record(self.jails.get(jail), Ban(jail, subject, now, until, 0, None, reason))
 
     def ignored(self, network: Network, also: Iterable[Network] = ()) -> Network | None:
         """The ignored network (of any jail, or of `also`) that a ban would touch, or None."""
-        every = dict.fromkeys(also)
+        networks = dict.fromkeys(also)
         for jail in self.jails.values():
-            every.update(dict.fromkeys(jail.ignore.networks))
-        return IgnoreList(every).touched_by(network)
+            networks.update(dict.fromkeys(jail.ignore.networks))
+        return IgnoreList(networks).touched_by(network)
 
     def unban(
         self, subjects: Iterable[Subject], now: float, jail: str | None = None
     ) -> list[Unban]:
-        """Lifts bans (of all jails or of one) and forgets what was counted for the subjects."""
+        """Lifts the bans of subjects, and drops their counts, in all jails or in one."""
         lifted = []
         for subject in subjects:
-            for name in [jail] if jail else [ban.jail for ban in self.ledger.of(subject)]:
+            for name in [jail] if jail else [ban.jail for ban in self.ledger.bans_of(subject)]:
                 if unban := self.ledger.lift(subject, name, now, "by hand"):
                     lifted.append(unban)
-            for name, one in self.jails.items():
+            for name, counting in self.jails.items():
                 if jail in (None, name):
-                    one.forget(subject)
+                    counting.forget(subject)
         return lifted
 
     def expire(self, now: float) -> list[Unban]:
-        """Ends the bans whose time has come."""
+        """Removes and returns the bans whose end has come."""
         return self.ledger.expire(now)
 
-    def restore(self, saved: Saved, now: float) -> None:
-        """Takes up where an earlier run stopped; bans that have ended meanwhile stay out."""
-        for ban in saved.bans:
+    def restore(self, state: RestoredState, now: float) -> None:
+        """Adds the bans and counts of an earlier run, except those that have expired."""
+        for ban in state.bans:
             if ban.is_active(now):
                 self.ledger.add(ban)
                 if ban.jail in self.jails:
-                    self.jails[ban.jail].crowd(ban)
-        for (name, subject), times in saved.windows.items():
+                    self.jails[ban.jail].widen(ban)
+        for (name, subject), times in state.windows.items():
             if name in self.jails:
-                recent = tuple(t for t in times if t > now - self.jails[name].rules.findtime)
+                oldest = now - self.jails[name].settings.findtime
+                recent = tuple(at for at in times if at > oldest)
                 self.jails[name].windows.restore(subject, recent)
 
-    def changed_windows(self, but: Collection[str] = ()) -> dict[WindowKey, tuple[float, ...]]:
-        """The windows that changed since they were last asked for; an empty tuple where nothing is
-        left. but: sources whose jails are to be left for later.
+    def changed_windows(
+        self, except_sources: Collection[str] = ()
+    ) -> dict[WindowKey, tuple[float, ...]]:
+        """The windows that have changed since the last call; empty ones as an empty tuple.
+
+        except_sources: the jails of these sources are left for a later call, save those that
+            count unknown accounts only.
         """
         changed = {}
         for name, jail in self.jails.items():
-            windows = jail.windows
-            if windows.changed and (jail.rules.unknown_accounts or jail.rules.source not in but):
+            windows, settings = jail.windows, jail.settings
+            is_due = settings.unknown_accounts or settings.source not in except_sources
+            if windows.changed and is_due:
                 changed.update({(name, who): windows.times(who) for who in windows.changed})
                 windows.changed.clear()
         return changed
 
+    def subjects_in(self, networks: Iterable[Network]) -> list[Subject]:
+        """All subjects that share an address with one of the networks and are banned or have
+        failures on record, each once.
+        """
+        windows = [jail.windows for jail in self.jails.values()]
+        stores: list[Ledger | SlidingWindows] = [self.ledger, *windows]
+        subjects: dict[Subject, None] = {}
+        for network in networks:
+            if network.num_addresses > 1:
+                inside = chain.from_iterable(store.subjects_in(network) for store in stores)
+                subjects.update(dict.fromkeys(inside))
+            else:  # Few subjects contain one address, and a look at each is fast.
+                for subject in _subjects_containing(network):
+                    if any(subject in store for store in stores):
+                        subjects[subject] = None
+        return list(subjects)
 
-def known(engine: Engine, networks: Iterable[Network]) -> list[Subject]:
-    """Everybody in these networks who is banned or has failures on record, each once."""
-    windows = [jail.windows for jail in engine.jails.values()]
-    held: list[Ledger | Windows] = [engine.ledger, *windows]
-    found: dict[Subject, None] = {}
-    for network in networks:
-        if network.num_addresses > 1:
-            found.update(dict.fromkeys(chain(*(one.within(network) for one in held))))
-        else:  # Then there are few subjects that it can be in, and nobody else is looked at.
-            subjects = _holding(network)
-            found.update(dict.fromkeys(s for s in subjects if any(s in one for one in held)))
-    return list(found)
 
-
-def _holding(address: Network) -> list[Subject]:
-    """Every subject, of whatever size, that holds the address; the smallest first."""
+def _subjects_containing(address: Network) -> list[Subject]:
+    """The subjects of all sizes that contain an address, the smallest first."""
     lengths = range(address.prefixlen, -1, -1)
     return [Subject(str(address.supernet(new_prefix=length))) for length in lengths]

@@ -1,54 +1,48 @@
-"""How many clients of one network a jail has banned lately, so that a ban may fall on the network.
+"""One jail: which failures count, how many lead to a ban, how long it lasts and how wide it is.
 
-Known limit: the 10,000 networks in which somebody was banned last are remembered.
-
-How often each subject was banned before in one jail, so that bans may grow.
-
-Known limit: the 50,000 subjects that were banned last are remembered.
-
-One jail: which failures count, how many make a ban, and how long it lasts.
+Known limits: a jail remembers the 50,000 most recently banned subjects to lengthen their next
+bans, and the 10,000 networks with the most recent bans to widen bans.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mailbanned.address import Network, Subject, network_of, subject_of
-from mailbanned.jails.dedup import Attempts
+from mailbanned.bounded import BoundedDict
+from mailbanned.jails.dedup import AttemptDeduplicator
 from mailbanned.jails.ignore import IgnoreList
 from mailbanned.jails.settings import JailSettings
-from mailbanned.jails.window import Windows
+from mailbanned.jails.window import SlidingWindows
 from mailbanned.model import Ban, Failure
 
-_NETWORKS_REMEMBERED = 10_000
+_MAX_NETWORKS = 10_000
+_MAX_BAN_HISTORY = 50_000
+# The longest temporary ban (s): a century. Dates beyond it cannot be represented.
+_MAX_BANTIME = 100 * 365 * 86400.0
 
 
-class Neighbours:
-    """Banned subjects, and when, by the network that they are in."""
+class BannedByNetwork:
+    """When subjects were banned, by the network that contains them."""
 
     def __init__(self) -> None:
-        self._banned: OrderedDict[Subject, dict[Subject, float]] = OrderedDict()
+        self._banned: BoundedDict[Subject, dict[Subject, float]] = BoundedDict(_MAX_NETWORKS)
 
-    def note(self, network: Subject, subject: Subject, at: float, findtime: float) -> int:
-        """A subject of the network is banned; returns how many were within findtime before."""
-        banned = self._banned.setdefault(network, {})
-        self._banned.move_to_end(network)
+    def add(self, network: Subject, subject: Subject, at: float, findtime: float) -> int:
+        """Records a ban; returns how many subjects of the network were banned within findtime."""
+        banned = self._banned[network] = self._banned.get(network, {})
         banned[subject] = at
-        for other in [who for who, since in banned.items() if since <= at - findtime]:
-            del banned[other]
-        if len(self._banned) > _NETWORKS_REMEMBERED:
-            self._banned.popitem(last=False)
+        for expired in [who for who, since in banned.items() if since <= at - findtime]:
+            del banned[expired]
         return len(banned)
 
     def forget(self, network: Subject) -> None:
-        """Nobody in this network was banned."""
+        """Forgets the bans of a network."""
         self._banned.pop(network, None)
 
 
-def around(subject: Subject, ipv4: int, ipv6: int) -> Subject | None:
-    """The network that a subject is in, by the length of its prefix; None if it is no wider."""
+def enclosing_network(subject: Subject, ipv4: int, ipv6: int) -> Subject | None:
+    """The network of the given prefix length that contains a subject; None if it is not wider."""
     network = network_of(subject)
     length = ipv4 if network.version == 4 else ipv6
     if network.prefixlen <= length:
@@ -56,32 +50,24 @@ def around(subject: Subject, ipv4: int, ipv6: int) -> Subject | None:
     return Subject(str(network.supernet(new_prefix=length)))
 
 
-_BANS_REMEMBERED = 50_000
-# A century; beyond it dates cannot be computed with.
-_LONGEST = 100 * 365 * 86400.0
-
-
-class Offences:
-    """Bans in a row: whoever stays quiet for `forgive` seconds after a ban's end begins anew."""
+class BanHistory:
+    """Consecutive bans of each subject: those with at most `forgive` seconds between them."""
 
     def __init__(self) -> None:
-        # In the order of the last ban: how many there were in a row, and when the last one ends.
-        self._bans: OrderedDict[Subject, tuple[int, float]] = OrderedDict()
+        # The number of consecutive bans, and the end of the last one.
+        self._bans: BoundedDict[Subject, tuple[int, float]] = BoundedDict(_MAX_BAN_HISTORY)
 
-    def before(self, subject: Subject, at: float, forgive: float) -> int:
-        """How many bans count against a subject that is banned at that time."""
+    def count(self, subject: Subject, at: float, forgive: float) -> int:
+        """How many consecutive bans precede a ban at that time."""
         bans, end = self._bans.get(subject, (0, 0.0))
         return bans if at - end <= forgive else 0
 
-    def note(self, subject: Subject, at: float, until: float, forgive: float) -> None:
-        """One more ban."""
-        self._bans[subject] = self.before(subject, at, forgive) + 1, until
-        self._bans.move_to_end(subject)
-        if len(self._bans) > _BANS_REMEMBERED:
-            self._bans.popitem(last=False)
+    def add(self, subject: Subject, at: float, until: float, forgive: float) -> None:
+        """Records a ban from `at` to `until`."""
+        self._bans[subject] = self.count(subject, at, forgive) + 1, until
 
-    def take_back(self, subject: Subject) -> None:
-        """The last ban was a mistake."""
+    def undo_last(self, subject: Subject) -> None:
+        """Removes the last ban from the history."""
         bans, end = self._bans.get(subject, (0, 0.0))
         if bans > 1:
             self._bans[subject] = bans - 1, end
@@ -89,107 +75,95 @@ class Offences:
             self.forget(subject)
 
     def forget(self, subject: Subject) -> None:
-        """All is forgiven."""
+        """Removes all bans of a subject from the history."""
         self._bans.pop(subject, None)
 
 
-def grown(bantime: float, factor: float, before: int, most: float | None) -> float:
-    """How long a ban lasts (s) after so many before it. most: the longest; None is a century."""
-    longest = _LONGEST if most is None else min(most, _LONGEST)
-    # What is multiplied a thousand times is beyond any limit, and must not be beyond floats.
-    return max(bantime, min(longest, bantime * min(factor ** min(before, 50), 1e12)))
-
-
-class Listener(NamedTuple):
-    """A jail that hears of an address: as which subject (nobody if it ignores it), in which
-    network (if that may be banned for it); whether it looks closer at a failure before it counts;
-    and three of its rules.
-    """
-
-    jail: Jail
-    name: str
-    subject: Subject | None
-    network: Subject | None
-    picky: bool
-    strict: bool
-    outage: bool
-    findtime: float
+def escalated_bantime(
+    bantime: float, factor: float, previous_bans: int, longest: float | None
+) -> float:
+    """How long a ban lasts after N previous bans (s). longest: None means a century."""
+    limit = _MAX_BANTIME if longest is None else min(longest, _MAX_BANTIME)
+    # The exponent and the product are capped so that no float can overflow.
+    return max(bantime, min(limit, bantime * min(factor ** min(previous_bans, 50), 1e12)))
 
 
 class Jail:
-    """A jail at work: its rules, its windows and what it has seen so far."""
+    """The counts of one jail, by its settings.
 
-    def __init__(self, rules: JailSettings, own: Sequence[Network] = ()) -> None:
-        self.windows = Windows(rules.findtime, rules.maxretry)
-        self._attempts = Attempts()
-        self.offences = Offences()
-        self.neighbours = Neighbours()
+    feed: the source and the filter whose failures it counts.
+    failures_total, ignored_total, suspended_total: failures that were counted; of ignored
+        addresses; during outages. banned_total: bans.
+    """
+
+    def __init__(self, settings: JailSettings, own_addresses: Sequence[Network] = ()) -> None:
+        self.windows = SlidingWindows(settings.findtime, settings.maxretry)
+        self.ban_history = BanHistory()
+        self._deduplicator = AttemptDeduplicator()
+        self._banned_by_network = BannedByNetwork()
         self.failures_total = 0
         self.banned_total = 0
         self.ignored_total = 0
         self.suspended_total = 0
-        self.change(rules, own)
+        self.configure(settings, own_addresses)
 
-    def change(self, rules: JailSettings, own: Sequence[Network]) -> None:
-        """New rules and own addresses; what was counted stays."""
-        self.rules = rules
-        self.of = rules.source, rules.filter
-        self.ignore = IgnoreList((*rules.ignore, *(own if rules.ignore_own_addresses else ())))
-        self.windows.resize(rules.findtime, rules.maxretry)
+    def configure(self, settings: JailSettings, own_addresses: Sequence[Network]) -> None:
+        """Sets new settings and own addresses of this host; counts are kept."""
+        self.settings = settings
+        self.feed = settings.source, settings.filter
+        self.ignore = IgnoreList(
+            (*settings.ignore, *(own_addresses if settings.ignore_own_addresses else ()))
+        )
+        self.windows.resize(settings.findtime, settings.maxretry)
 
     def subject(self, address: str) -> Subject | None:
-        """Under which subject failures of the address count here; None if they are ignored."""
+        """The subject under which failures of the address count; None if they are ignored."""
         if self.ignore.covers(address):
             return None
-        subject = subject_of(address, self.rules.ipv6_prefix)
-        # A ban of the whole prefix would take an ignored neighbour along: then only the one.
+        subject = subject_of(address, self.settings.ipv6_prefix)
+        # A ban of the whole prefix would include an ignored neighbour, so the address alone counts.
         if ":" in address and self.ignore.touched_by(network_of(subject)):
             return subject_of(address, 128)
         return subject
 
-    def listener(self, address: str) -> Listener:
-        """How this jail hears of an address."""
-        rules, subject = self.rules, self.subject(address)
-        network = None if subject is None else self.network(subject)
-        strict, picky = rules.unknown_accounts, bool(rules.passdb) or rules.unknown_accounts
-        return Listener(
-            self, rules.name, subject, network, picky, strict, rules.outage, rules.findtime
-        )
-
     def network(self, subject: Subject) -> Subject | None:
-        """The network that may be banned for what its subjects do; None if there is none."""
-        rules = self.rules
-        if not rules.widen_after:
+        """The network that may be banned for its subjects' failures; None if there is none."""
+        settings = self.settings
+        if not settings.widen_after:
             return None
-        network = around(subject, rules.widen_ipv4, rules.widen_ipv6)
-        spared = network is None or self.ignore.touched_by(network_of(network))
-        return None if spared else network
+        network = enclosing_network(subject, settings.widen_ipv4, settings.widen_ipv6)
+        if network is None or self.ignore.touched_by(network_of(network)):
+            return None
+        return network
 
-    def crowd(self, ban: Ban) -> Subject | None:
-        """The network to be banned instead, if enough of it was banned within findtime."""
+    def widen(self, ban: Ban) -> Subject | None:
+        """Records a ban; returns the network to ban instead if enough of its subjects are banned."""
         network = self.network(ban.subject)
         if network is None:
             return None
-        banned = self.neighbours.note(network, ban.subject, ban.since, self.rules.findtime)
-        return network if banned >= self.rules.widen_after else None
+        banned = self._banned_by_network.add(
+            network, ban.subject, ban.since, self.settings.findtime
+        )
+        return network if banned >= self.settings.widen_after else None
 
-    def concerns(self, failure: Failure) -> bool:
-        """Whether the failure is of a kind that this jail counts, whoever it is from."""
-        rules = self.rules
-        if rules.passdb and failure.passdb not in (None, rules.passdb):
+    def accepts(self, failure: Failure) -> bool:
+        """Whether the jail counts failures of this kind, whatever their address is."""
+        settings = self.settings
+        if settings.passdb and failure.passdb not in (None, settings.passdb):
             return False
-        return failure.user is not None or not rules.unknown_accounts
+        return failure.user is not None or not settings.unknown_accounts
 
     def count(
-        self, subject: Subject, failure: Failure, at: float, ticks: float | None
+        self, subject: Subject, failure: Failure, at: float, read_monotonic: float | None
     ) -> Ban | None:
-        """Counts the attempts that the failure tells of; the ban if maxretry is reached."""
-        news, maxretry = self._attempts.news(subject, failure, at), self.rules.maxretry
+        """Counts the attempts that a failure reports; returns the ban if maxretry is reached."""
+        attempts = self._deduplicator.new_attempts(subject, failure, at)
+        maxretry = self.settings.maxretry
         failures = 0
-        if maxretry == 1:  # what would be noted now would be forgotten at once
-            failures = min(1, news)
+        if maxretry == 1:  # the window would be forgotten at once
+            failures = min(1, attempts)
         else:
-            for _ in range(news):
+            for _ in range(attempts):
                 failures = self.windows.add(subject, at)
                 if failures >= maxretry:
                     break
@@ -197,29 +171,33 @@ class Jail:
             return None
         self.windows.forget(subject)
         until = self._until(subject, at)
-        name, user, rule = self.rules.name, failure.user, failure.pattern
-        return Ban(name, subject, at, until, failures, user, rule, ticks)
+        return Ban(
+            self.settings.name, subject, at, until, failures, failure.user, failure.pattern,
+            read_monotonic,
+        )  # fmt: skip
 
     def _until(self, subject: Subject, at: float) -> float | None:
-        """When a ban that begins now ends; a growing one is remembered for the next one."""
-        rules = self.rules
-        if rules.bantime is None:
+        """The end of a ban that begins at a time; records it if repeated bans are longer."""
+        settings = self.settings
+        if settings.bantime is None:
             return None
-        if rules.bantime_factor == 1:
-            return at + rules.bantime
-        before = self.offences.before(subject, at, rules.bantime_forgive)
-        until = at + grown(rules.bantime, rules.bantime_factor, before, rules.bantime_max)
-        self.remember(subject, at, until)
+        if settings.bantime_factor == 1:
+            return at + settings.bantime
+        previous = self.ban_history.count(subject, at, settings.bantime_forgive)
+        until = at + escalated_bantime(
+            settings.bantime, settings.bantime_factor, previous, settings.bantime_max
+        )
+        self.record_ban(subject, at, until)
         return until
 
-    def remember(self, subject: Subject, at: float, until: float) -> None:
-        """A ban, after which the next one lasts longer."""
-        if self.rules.bantime_factor != 1:
-            self.offences.note(subject, at, until, self.rules.bantime_forgive)
+    def record_ban(self, subject: Subject, at: float, until: float) -> None:
+        """Records a ban in the history, if repeated bans are longer."""
+        if self.settings.bantime_factor != 1:
+            self.ban_history.add(subject, at, until, self.settings.bantime_forgive)
 
     def forget(self, subject: Subject) -> None:
-        """Drops what was counted for the subject."""
-        self._attempts.forget(subject)
-        self.offences.forget(subject)
+        """Drops all counts and the history of a subject."""
+        self._deduplicator.forget(subject)
+        self.ban_history.forget(subject)
         self.windows.forget(subject)
-        self.neighbours.forget(self.network(subject) or subject)
+        self._banned_by_network.forget(self.network(subject) or subject)

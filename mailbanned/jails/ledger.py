@@ -1,8 +1,8 @@
-"""The ledger: who is banned by which jail until when.
+"""The ledger: which subject is banned by which jail until when.
 
-A subject may be banned by several jails; it stays out until the last of these bans ends. Ends
-stand in one heap with one deadline; entries of bans that were lifted or prolonged stay in the
-heap until their time and are then passed over.
+A subject may be banned by several jails; it stays banned until the last of these bans ends. All
+ends are in one heap, so that one deadline is enough. The heap may also contain ends of bans that
+were lifted or replaced; these entries are skipped when they come up.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from mailbanned.model import Ban, Unban
 
 
 class Ledger:
-    """Every ban that holds.
+    """All active bans.
 
-    bans: by subject, then by jail; to be looked at only. (Looked at for every failure.)
+    bans: by subject, then by jail. Read-only for callers; public because every failure is looked
+        up in it.
     """
 
     def __init__(self) -> None:
@@ -32,34 +33,34 @@ class Ledger:
             yield from jails.values()
 
     def subjects(self) -> list[Subject]:
-        """Everybody who is to be kept out, the newest last."""
+        """All banned subjects, in the order of their first bans."""
         return list(self.bans)
 
     def get(self, subject: Subject, jail: str) -> Ban | None:
-        """The ban of a subject in one jail."""
+        """The ban of a subject in one jail; None if there is none."""
         return self.bans.get(subject, {}).get(jail)
 
-    def holds(self, jail: str, subject: Subject, network: Subject | None = None) -> bool:
-        """Whether the jail keeps the subject out, or the network that it is in."""
+    def is_banned(self, jail: str, subject: Subject, network: Subject | None = None) -> bool:
+        """Whether the jail has banned the subject, or the network that contains it."""
         bans = self.bans
         return jail in bans.get(subject, ()) or (network in bans and jail in bans[network])
 
-    def within(self, network: Network) -> list[Subject]:
-        """Everybody who is to be kept out and shares an address with the network."""
+    def subjects_in(self, network: Network) -> list[Subject]:
+        """All banned subjects that share an address with the network."""
         return [subject for subject in self.bans if overlap(network_of(subject), network)]
 
-    def of(self, subject: Subject) -> tuple[Ban, ...]:
+    def bans_of(self, subject: Subject) -> tuple[Ban, ...]:
         """All bans of a subject."""
         return tuple(self.bans.get(subject, {}).values())
 
     def add(self, ban: Ban) -> None:
-        """Enters a ban; one of the same jail and subject is replaced."""
+        """Records a ban; replaces the one of the same jail and subject."""
         self.bans.setdefault(ban.subject, {})[ban.jail] = ban
         if ban.until is not None:
             heapq.heappush(self._ends, (ban.until, ban.subject, ban.jail))
 
     def lift(self, subject: Subject, jail: str, at: float, reason: str) -> Unban | None:
-        """Ends a ban before its time; None if there is none."""
+        """Removes a ban, whatever its end; returns None if there is none."""
         jails = self.bans.get(subject)
         if jails is None or jails.pop(jail, None) is None:
             return None
@@ -68,17 +69,17 @@ class Ledger:
         return Unban(jail, subject, at, reason, is_last=not jails)
 
     def deadline(self) -> float | None:
-        """When the next ban may end; None if none does."""
+        """When `expire` is to be called next, at the latest; None if no ban ends."""
         return self._ends[0][0] if self._ends else None
 
     def expire(self, now: float) -> list[Unban]:
-        """Ends every ban whose time has come, and says so."""
+        """Removes and returns all bans whose end has come, in the order of their ends."""
         ended = []
         while self._ends and self._ends[0][0] <= now:
             until, subject, jail = heapq.heappop(self._ends)
             ban = self.get(subject, jail)
             if ban is not None and ban.until == until:
-                lifted = self.lift(subject, jail, now, "expired")
-                if lifted is not None:
-                    ended.append(lifted)
+                unban = self.lift(subject, jail, now, "expired")
+                if unban is not None:
+                    ended.append(unban)
         return ended

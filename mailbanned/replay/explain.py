@@ -139,15 +139,15 @@ def _nothing(jail: Jail, found: Failure | Sign | None) -> str:
         return f"{_NO_FAILURE[found.kind]} ({found.pattern})"
     if jail.subject(found.address) is None:
         return f"{found.address} is ignored"
-    if not jail.concerns(found):
+    if not jail.accepts(found):
         if found.user is None:
             return "the line names no account"
-        return f"passdb {found.passdb!r} has not the last word, {jail.rules.passdb!r} has"
+        return f"passdb {found.passdb!r} has not the last word, {jail.settings.passdb!r} has"
     return ""
 
 
 def _counts(jail: Jail, failure: Failure) -> str:
-    rules, subject = jail.rules, jail.subject(failure.address)
+    rules, subject = jail.settings, jail.subject(failure.address)
     assert subject is not None
     unless = ""
     if failure.summary:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from mailbanned.config import Config
-from mailbanned.jails import Decision, Engine, Opening, Question
+from mailbanned.jails import AccountCheck, Engine, Event, OutageDetected
 from mailbanned.model import Ban, Failure, Line, Sign, Unban
 from mailbanned.replay.reader import Found, Readable, Reading
 from mailbanned.replay.stats import JailTally, Seen
@@ -150,7 +150,7 @@ class Replay:
         self._accounts = {user.partition("@")[0] for user in accounts or ()} | (accounts or set())
         self._since, self._until = since, until
         self._matched, self._unmatched = matched, unmatched
-        self._engine = Engine(chosen, breaker=config.file.outage)
+        self._engine = Engine(chosen, outage=config.file.outage)
         self._filters = config.filter_sets(chosen)
         self._reading = Reading(self._filters)
         self._seen = Seen(rules.ipv6_prefix for rules in chosen)
@@ -161,7 +161,7 @@ class Replay:
         # Counts how often somebody was let in again: until then the banned stay so.
         self._round = 0
         self._deadline = inf
-        self._openings: list[Opening] = []
+        self._openings: list[OutageDetected] = []
         # The log and number of the line that was looked at last, and whether a jail has counted it.
         self._last = "", 0, False
         self.logs: list[str] = []
@@ -224,14 +224,17 @@ class Replay:
                         matched(log, tally.name, found)
             if case.deaf != self._round:
                 self._decided(self._engine.observe(source, found, at, at), number, log, unknown)
-                if self._engine.deaf(source, name, address):
+                if self._engine.is_fully_banned(source, name, address):
                     case.deaf = self._round
         self._last = log, last, counted
 
     def _other(self, at: float, log: str, source: str, found: Sign | Line) -> None:
         """Takes note of what is no failure."""
         if isinstance(found, Sign):  # an early one tells who is known, and what goes on
-            self._decided(self._engine.sign(found, at, at), found.number, log)
+            if found.kind == "outage":
+                self._decided(self._engine.on_outage(found, at, at), found.number, log)
+            else:
+                self._engine.on_login(found, at)
         elif at >= self._since:
             self.unmatched_lines += 1
             if self._unmatched is not None:
@@ -250,7 +253,7 @@ class Replay:
         self.jails[unban.jail].unban(unban)
 
     def _decided(
-        self, decisions: list[Decision], number: int, log: str, unknown: bool = False
+        self, decisions: list[Event], number: int, log: str, unknown: bool = False
     ) -> None:
         for decision in decisions:
             match decision:
@@ -258,11 +261,11 @@ class Replay:
                     self._banned(decision, number, log)
                 case Unban():
                     self._unbanned(decision)
-                case Question():
-                    answer = self._engine.answer(decision, not unknown, decision.at)
+                case AccountCheck():
+                    answer = self._engine.resolve(decision, not unknown, decision.at)
                     if answer is not None:
                         self._banned(answer, number, log)
-                case Opening(new=True):
+                case OutageDetected(is_new=True):
                     self._openings.append(decision)
 
     def _banned(self, ban: Ban, number: int, log: str) -> None:
@@ -270,17 +273,17 @@ class Replay:
         self._deadline = min(self._deadline, ban.until or inf)
 
     def _listening(self, source: str, rule: str) -> Listening:
-        of = source, rule.partition("/")[0]
-        jails = (jail for jail in self._engine.jails.values() if jail.of == of)
-        return [(jail.rules.unknown_accounts, self.jails[jail.rules.name]) for jail in jails]
+        feed = source, rule.partition("/")[0]
+        jails = (jail for jail in self._engine.jails.values() if jail.feed == feed)
+        return [(jail.settings.unknown_accounts, self.jails[jail.settings.name]) for jail in jails]
 
-    def outages(self) -> list[Opening]:
+    def outages(self) -> list[OutageDetected]:
         """The outages of the login backend, from the first to the last sign of each."""
-        found: dict[float, Opening] = {}
+        found: dict[float, OutageDetected] = {}
         for opening in self._openings:
-            state = self._engine.breaker.state(opening.since)
-            if state.open and state.since is not None and state.until is not None:
-                opening = Opening(state.since, state.until, state.reason)
+            state = self._engine.outage_detector.state(opening.since)
+            if state.is_open and state.since is not None and state.until is not None:
+                opening = OutageDetected(state.since, state.until, state.reason)
             if opening.until > self._since:
                 found[opening.since] = opening
         return list(found.values())

@@ -65,8 +65,8 @@ class JailTally:
     """The failures and bans of one jail."""
 
     def __init__(self, jail: Jail, seen: Seen) -> None:
-        self.rules = jail.rules
-        self.name = jail.rules.name
+        self.rules = jail.settings
+        self.name = jail.settings.name
         self.matched = 0
         self.bans: list[dict[str, Any]] = []
         self._jail = jail

@@ -6,15 +6,15 @@ import asyncio
 
 from mailbanned.accounts import CachedAccounts
 from mailbanned.daemon.accounts import Asker
-from mailbanned.jails import Question
+from mailbanned.jails import AccountCheck
 from mailbanned.model import Failure
 from tests.accounts.scripted import ManualClock, ScriptedLookup
 from tests.waiting import HANG_S
 
 
-def question(user: str) -> Question:
+def question(user: str) -> AccountCheck:
     failure = Failure(1, None, "203.0.113.5", user, "postfix-sasl/login")
-    return Question("postfix-sasl-unknown", user, failure, 0.0, None)
+    return AccountCheck("postfix-sasl-unknown", user, failure, 0.0, None)
 
 
 async def test_what_a_reload_interrupts_is_asked_again() -> None:

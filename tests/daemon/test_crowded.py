@@ -7,23 +7,21 @@ import pytest
 from mailbanned.clock import SystemClock
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
-from mailbanned.jails import Engine
+from mailbanned.jails import Engine, SlidingWindows
 from mailbanned.store import MemoryStore
 from tests.jails.support import fail, rules
 
 
-def test_what_is_forgotten_is_told_once(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_forgotten_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     """The jail that forgets says so the first time, and counts every time."""
-    monkeypatch.setattr("mailbanned.jails.window._REPEATERS", 3)
     engine = Engine([rules("crowded"), rules("calm", filter="other")])
+    engine.jails["crowded"].windows = SlidingWindows(3600.0, 3, max_repeaters=3)
     core = Core(engine, SystemClock(), Saver(MemoryStore()), ask=lambda _: None)
     for wave in (0, 10):
         for number in range(wave, wave + 10):
             fail(engine, 1.0, 2.0, address=f"192.0.2.{number}")
         core.changed_windows()
-    assert engine.jails["crowded"].windows.forgotten == 17
+    assert engine.jails["crowded"].windows.evicted == 17
     told = capsys.readouterr()
     assert (told.out + told.err).count("so many addresses fail") == 1
     assert "jail=crowded" in told.out + told.err

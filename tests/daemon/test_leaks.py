@@ -35,13 +35,13 @@ class Bench:
         self.core = Core(engine, clock, Saver(MemoryStore()), ask=lambda _: None)
         self.clock = clock
         self.fail(99.0)
-        for ban in list(engine.ledger):
-            self.core.entered(ban)
         self.core.in_force(SUBJECT, 100.0)
 
     def fail(self, at: float, address: str = "192.0.2.1", live: bool = True) -> None:
         self.clock.at = at
-        self.core.engine.observe("log", failure(address), at, at, at if live else None)
+        read_monotonic = at if live else None
+        engine = self.core.engine
+        self.core.apply(engine.observe("log", failure(address), at, at, read_monotonic))
 
 
 def test_a_leak_is_counted_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:

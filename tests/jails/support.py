@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailbanned.address import Network, Subject
-from mailbanned.jails import Decision, Engine, JailSettings, Question
+from mailbanned.jails import AccountCheck, Engine, Event, JailSettings
 from mailbanned.model import Ban, Failure
 
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
@@ -30,25 +30,25 @@ def failure(address: str = ONE, user: str | None = "info", rule: str = "f/p") ->
 def fail(
     engine: Engine, *times: float, address: str = ONE, user: str | None = "info",
     now: float | None = None,
-) -> list[Decision]:  # fmt: skip
+) -> list[Event]:  # fmt: skip
     """One failure at each of the times (as live lines, unless `now` says otherwise)."""
-    found: list[Decision] = []
+    found: list[Event] = []
     for at in times:
         found += engine.observe("log", failure(address, user), at, at if now is None else now)
     return found
 
 
-def bans(decisions: Iterable[Decision]) -> list[Ban]:
+def bans(decisions: Iterable[Event]) -> list[Ban]:
     """The bans among decisions; there must be no questions."""
     found = [one for one in decisions if isinstance(one, Ban)]
     assert len(found) == len(list(decisions))
     return found
 
 
-def question(decisions: list[Decision]) -> Question:
+def question(decisions: list[Event]) -> AccountCheck:
     """The one question that the decisions consist of."""
     (one,) = decisions
-    assert isinstance(one, Question)
+    assert isinstance(one, AccountCheck)
     return one
 
 

@@ -11,7 +11,9 @@ def test_the_ban_comes_with_the_failure_that_reaches_maxretry() -> None:
     """Two of three failures are forgiven; the third brings the ban, with all that is known."""
     engine = Engine([rules()])
     assert fail(engine, 100.0, 200.0) == []
-    (ban,) = engine.observe("log", failure(user="bob", rule="f/auth"), 300.0, 301.0, ticks=7.5)
+    (ban,) = engine.observe(
+        "log", failure(user="bob", rule="f/auth"), 300.0, 301.0, read_monotonic=7.5
+    )
     assert ban == Ban("sshd", subject(), 300.0, 300.0 + 10 * HOUR, 3, "bob", "f/auth", 7.5)
     assert list(engine.ledger) == [ban]
 
@@ -137,7 +139,7 @@ def test_own_addresses_are_ignored_where_wished() -> None:
     """This host's own addresses are ignored by the jails with ignore_own, and by no other."""
     engine = Engine(
         [rules("careful", maxretry=1), rules("bold", maxretry=1, ignore_own_addresses=False)],
-        own=[net(ONE)],
+        own_addresses=[net(ONE)],
     )
     assert [ban.jail for ban in bans(fail(engine, 1.0))] == ["bold"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailbanned.address import Subject
-from mailbanned.jails import MANUAL, Engine, Saved, known
+from mailbanned.jails import MANUAL, Engine, RestoredState
 from mailbanned.model import Ban, Unban
 from tests.jails.support import HOUR, ONE, OTHER, bans, fail, net, question, rules, subject
 
@@ -82,7 +82,7 @@ def test_only_jails_that_ignore_let_go() -> None:
 def test_restore_takes_up_bans_and_counts() -> None:
     """After a restart bans keep their end, and failures count together with new ones."""
     ban = Ban("sshd", subject(OTHER), 10.0, 500.0, 3)
-    saved = Saved([ban], {("sshd", subject(ONE)): (100.0, 110.0)})
+    saved = RestoredState([ban], {("sshd", subject(ONE)): (100.0, 110.0)})
     engine = Engine([rules()])
     engine.restore(saved, now=120.0)
     assert list(engine.ledger) == [ban]
@@ -93,14 +93,14 @@ def test_restore_takes_up_bans_and_counts() -> None:
 
 def test_restore_leaves_out_what_has_ended() -> None:
     """Ended bans, failures older than findtime, and counts of unknown jails stay out."""
-    saved = Saved(
+    saved = RestoredState(
         [Ban("sshd", subject(), 0.0, 5000.0, 3), Ban("sshd", subject(OTHER), 0.0, None, 3)],
         {("sshd", subject()): (1400.0, 1500.0), ("gone", subject()): (4999.0,)},
     )
     engine = Engine([rules()])
     engine.restore(saved, now=1400.0 + HOUR)
     assert engine.ledger.subjects() == [subject(OTHER)]
-    assert known(engine, [net("0.0.0.0/0")]) == [subject(OTHER), subject()]
+    assert engine.subjects_in([net("0.0.0.0/0")]) == [subject(OTHER), subject()]
     assert engine.jails["sshd"].windows.times(subject()) == (1500.0,)
 
 
@@ -122,7 +122,7 @@ def test_saved_changes_restore_the_same_engine() -> None:
     """What changed_windows tells is enough to go on elsewhere exactly as here."""
     here, there = Engine([rules()]), Engine([rules()])
     fail(here, 1.0, 2.0)
-    there.restore(Saved(list(here.ledger), here.changed_windows()), now=2.0)
+    there.restore(RestoredState(list(here.ledger), here.changed_windows()), now=2.0)
     assert bans(fail(there, 3.0)) == bans(fail(here, 3.0))
 
 
@@ -186,7 +186,7 @@ def test_a_ban_by_hand_in_a_jail() -> None:
     engine = Engine([rules(maxretry=1)])
     fail(engine, 1.0)
     ban = engine.ban(net(ONE), 2.0, None, jail="sshd")
-    assert engine.ledger.of(subject()) == (ban,)
+    assert engine.ledger.bans_of(subject()) == (ban,)
     assert engine.jails["sshd"].banned_total == 2
     assert engine.expire(1e9) == []
 
@@ -201,13 +201,13 @@ def test_ignored_says_what_a_ban_would_touch() -> None:
     assert engine.ignored(net(ONE), also=[net("192.0.2.0/24")]) == net("192.0.2.0/24")
 
 
-def test_known() -> None:
+def test_subjects_in() -> None:
     """Known is who is banned or has failures on record, each once, within what is asked for."""
     engine = Engine([rules("a"), rules("b", maxretry=1)])
     fail(engine, 1.0)
     engine.ban(net(OTHER), 1.0, None)
-    assert sorted(known(engine, [net("0.0.0.0/0")])) == [subject(ONE), subject(OTHER)]
-    assert known(engine, [net(ONE), net(ONE), net("::/0")]) == [subject(ONE)]
+    assert sorted(engine.subjects_in([net("0.0.0.0/0")])) == [subject(ONE), subject(OTHER)]
+    assert engine.subjects_in([net(ONE), net(ONE), net("::/0")]) == [subject(ONE)]
 
 
 def test_an_open_question_meets_the_new_rules() -> None:
@@ -215,4 +215,4 @@ def test_an_open_question_meets_the_new_rules() -> None:
     engine = Engine([rules(maxretry=1, unknown_accounts=True)])
     asked = question(fail(engine, 1.0))
     engine.configure([rules(maxretry=1, unknown_accounts=True, ignore=(net(ONE),))], now=2.0)
-    assert engine.answer(asked, exists=False, now=3.0) is None
+    assert engine.resolve(asked, exists=False, now=3.0) is None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailbanned.jails import Decision, Engine, Opening, OutageSettings
+from mailbanned.jails import Engine, Event, OutageDetected, OutageSettings
 from mailbanned.model import Ban, Failure, Sign, Unban
 from tests.jails.support import ONE, OTHER, bans, fail, net, rules, subject
 
 DOWN = Sign(1, None, "outage", None, None, "f/down")
+
+
+def login(address: str) -> Sign:
+    """A good login."""
+    return Sign(1, None, "success", address, "bob", "f/in")
 
 
 def logins(**options: Any) -> Engine:
@@ -16,7 +21,7 @@ def logins(**options: Any) -> Engine:
     return Engine([rules("logins", outage=True, **options), rules("rest", filter="g")])
 
 
-def rest(engine: Engine, at: float) -> list[Decision]:
+def rest(engine: Engine, at: float) -> list[Event]:
     """A failure in the other jail."""
     return engine.observe("log", Failure(1, None, ONE, None, "g/p"), at, at)
 
@@ -24,8 +29,8 @@ def rest(engine: Engine, at: float) -> list[Decision]:
 def test_failures_during_an_outage_do_not_count() -> None:
     """From the server's word on, until the hold is over; other jails count on."""
     engine = logins()
-    (opening,) = engine.sign(DOWN, 1000.0, 1000.0)
-    assert isinstance(opening, Opening)
+    (opening,) = engine.on_outage(DOWN, 1000.0, 1000.0)
+    assert isinstance(opening, OutageDetected)
     assert fail(engine, 1001.0, 1010.0, 1020.0, 1050.0) == []
     assert engine.jails["logins"].suspended_total == 4
     assert engine.jails["logins"].windows.failures(1050.0) == 0
@@ -39,7 +44,7 @@ def test_what_was_counted_just_before_is_forgotten() -> None:
     engine = logins()
     fail(engine, 900.0, 999.0)
     engine.changed_windows()
-    engine.sign(DOWN, 1000.0, 1000.0)
+    engine.on_outage(DOWN, 1000.0, 1000.0)
     assert engine.jails["logins"].windows.times(subject()) == (900.0,)
     assert engine.changed_windows() == {("logins", subject()): (900.0,)}
 
@@ -50,9 +55,9 @@ def test_a_ban_made_just_before_is_lifted() -> None:
     (old,) = bans(fail(engine, 1.0, 2.0, 3.0, address=OTHER))
     (wrong,) = bans(fail(engine, 998.0, 998.5, 999.0))
     rest(engine, 998.0), rest(engine, 998.0), rest(engine, 999.0)
-    opening, lifted = engine.sign(DOWN, 1000.0, 1000.0)
-    assert isinstance(opening, Opening)
-    assert opening.new
+    opening, lifted = engine.on_outage(DOWN, 1000.0, 1000.0)
+    assert isinstance(opening, OutageDetected)
+    assert opening.is_new
     assert isinstance(lifted, Unban)
     assert (lifted.jail, lifted.subject, lifted.is_last) == ("logins", wrong.subject, False)
     assert {(ban.jail, ban.subject) for ban in engine.ledger} == {
@@ -64,7 +69,7 @@ def test_a_ban_by_hand_outlasts_an_outage() -> None:
     """What a person has decided, no line takes back."""
     engine = logins()
     ban = engine.ban(net(ONE), 999.0, None, jail="logins")
-    engine.sign(DOWN, 1000.0, 1000.0)
+    engine.on_outage(DOWN, 1000.0, 1000.0)
     assert list(engine.ledger) == [ban]
 
 
@@ -72,8 +77,8 @@ def test_an_answer_that_comes_when_the_outage_is_known_does_not_count() -> None:
     """A strict jail that had asked before the outage showed counts nothing after it."""
     engine = logins(unknown_accounts=True, maxretry=1)
     (asked,) = fail(engine, 999.0)
-    engine.sign(DOWN, 1000.0, 1000.0)
-    assert engine.answer(asked, False, 1000.5) is None  # type: ignore[arg-type]
+    engine.on_outage(DOWN, 1000.0, 1000.0)
+    assert engine.resolve(asked, False, 1000.5) is None  # type: ignore[arg-type]
     assert fail(engine, 1001.0) == []
 
 
@@ -82,11 +87,11 @@ def test_many_good_clients_failing_are_an_outage() -> None:
     engine = logins(maxretry=2)
     clients = [f"192.0.2.{number}" for number in range(1, 4)]
     for client in clients:
-        engine.sign(Sign(1, None, "success", client, "bob", "f/in"), 900.0, 900.0)
+        engine.on_login(login(client), 900.0)
     (ban,) = bans(fail(engine, 1000.0, 1001.0, address=clients[0]))
     assert fail(engine, 1002.0, address=clients[1]) == []
     opening, lifted = fail(engine, 1003.0, address=clients[2])
-    assert isinstance(opening, Opening)
+    assert isinstance(opening, OutageDetected)
     assert isinstance(lifted, Unban)
     assert lifted.subject == ban.subject
     assert fail(engine, 1004.0, address=clients[1]) == []
@@ -102,8 +107,8 @@ def test_strangers_are_counted_however_many_they_are() -> None:
 
 def test_switched_off_everything_counts() -> None:
     """Whoever wants no breaker has none."""
-    engine = Engine([rules(outage=True)], breaker=OutageSettings(enabled=False))
-    assert engine.sign(DOWN, 1000.0, 1000.0) == []
+    engine = Engine([rules(outage=True)], outage=OutageSettings(enabled=False))
+    assert engine.on_outage(DOWN, 1000.0, 1000.0) == []
     assert len(bans(fail(engine, 1001.0, 1002.0, 1003.0))) == 1
 
 
@@ -112,7 +117,7 @@ def test_windows_of_a_half_read_block_wait() -> None:
     engine = Engine([rules("a"), rules("b", source="other"), rules("c", unknown_accounts=True)])
     for source in ("log", "other"):
         for decision in engine.observe(source, Failure(1, None, ONE, "x", "f/p"), 1.0, 1.0):
-            engine.answer(decision, False, 1.0)  # type: ignore[arg-type]
+            engine.resolve(decision, False, 1.0)  # type: ignore[arg-type]
     assert set(engine.changed_windows({"log"})) == {("b", subject()), ("c", subject())}
     assert set(engine.changed_windows({"other"})) == {("a", subject())}
     assert engine.changed_windows() == {}
@@ -123,6 +128,6 @@ def test_failures_that_are_too_old_to_count_may_tell_of_an_outage() -> None:
     engine = logins()
     clients = [f"192.0.2.{number}" for number in range(1, 4)]
     for client in clients:
-        engine.sign(Sign(1, None, "success", client, "bob", "f/in"), 900.0, 900.0)
+        engine.on_login(login(client), 900.0)
     found = [fail(engine, 1000.0 + n, now=9000.0, address=one) for n, one in enumerate(clients)]
-    assert [one for decisions in found for one in decisions if isinstance(one, Opening)]
+    assert [one for decisions in found for one in decisions if isinstance(one, OutageDetected)]

@@ -62,7 +62,7 @@ class LedgerModel(RuleBasedStateMachine):
         for subject, jail in self.model:
             assert subject in self.ledger
             assert self.ledger.get(subject, jail) == self.model[subject, jail]
-            assert self.model[subject, jail] in self.ledger.of(subject)
+            assert self.model[subject, jail] in self.ledger.bans_of(subject)
 
     @invariant()
     def wakes_in_time(self) -> None:
@@ -84,7 +84,7 @@ def test_nothing_to_wait_for() -> None:
     assert ledger.deadline() is None
     assert ledger.expire(1e12) == []
     assert ledger.get(Subject("192.0.2.9/32"), "sshd") is None
-    assert ledger.of(Subject("192.0.2.9/32")) == ()
+    assert ledger.bans_of(Subject("192.0.2.9/32")) == ()
 
 
 def test_ends_come_in_order() -> None:

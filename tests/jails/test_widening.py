@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mailbanned.address import Subject
-from mailbanned.jails import Engine, Saved, known
+from mailbanned.jails import Engine, RestoredState, SeenWhileBanned
 from mailbanned.model import Ban, Sign
-from tests.jails.support import HOUR, bans, fail, net, question, rules, subject
+from tests.jails.support import HOUR, bans, fail, failure, net, question, rules, subject
 
 NETWORK = Subject("192.0.2.0/24")
 
@@ -90,7 +90,7 @@ def test_a_network_with_an_ignored_address_is_spared(options: dict[str, Any]) ->
 
 def test_own_addresses_are_spared() -> None:
     """This host's own network stays open."""
-    engine = Engine([rules(maxretry=1, widen_after=3)], own=[net("192.0.2.200")])
+    engine = Engine([rules(maxretry=1, widen_after=3)], own_addresses=[net("192.0.2.200")])
     banned(engine, *range(1, 20))
     assert NETWORK not in engine.ledger
 
@@ -98,7 +98,7 @@ def test_own_addresses_are_spared() -> None:
 def test_a_network_with_a_good_client_is_spared() -> None:
     """Who has logged in is not banned for his neighbours; the neighbours are, one by one."""
     engine = wide()
-    engine.sign(Sign(1, None, "success", "192.0.2.200", "info", "f/ok"), 0.0, 0.0)
+    engine.on_login(Sign(1, None, "success", "192.0.2.200", "info", "f/ok"), 0.0)
     assert banned(engine, 1, 2, 3, 4) == [f"192.0.2.{host}/32" for host in (1, 2, 3, 4)]
 
 
@@ -114,7 +114,7 @@ def test_unban_begins_anew() -> None:
     """Who is let in takes the network along, and its earlier bans are forgotten."""
     engine = wide()
     banned(engine, 1, 2, 3)
-    lifted = engine.unban(known(engine, [net("192.0.2.3")]), 2.0)
+    lifted = engine.unban(engine.subjects_in([net("192.0.2.3")]), 2.0)
     assert [unban.subject for unban in lifted] == [NETWORK]
     assert banned(engine, 3, 4, at=3.0) == ["192.0.2.3/32", "192.0.2.4/32"]
 
@@ -123,10 +123,10 @@ def test_a_restart_changes_nothing() -> None:
     """Bans of an earlier run count, and a network that was banned stays so."""
     engine = wide()
     held = [Ban("sshd", subject(f"192.0.2.{host}"), 1.0, None, 1) for host in (1, 2)]
-    engine.restore(Saved(held), 2.0)
+    engine.restore(RestoredState(held), 2.0)
     assert banned(engine, 3, at=3.0) == [NETWORK]
     engine = wide()
-    engine.restore(Saved([Ban("sshd", NETWORK, 1.0, None, 1)]), 2.0)
+    engine.restore(RestoredState([Ban("sshd", NETWORK, 1.0, None, 1)]), 2.0)
     assert banned(engine, 3, at=3.0) == []
 
 
@@ -134,17 +134,18 @@ def test_strict_jails_widen_too() -> None:
     """Answers that were on their way when the network was banned ban nobody any more."""
     engine = wide(unknown_accounts=True)
     asked = [question(fail(engine, 1.0, address=f"192.0.2.{host}")) for host in range(1, 6)]
-    answers = [engine.answer(one, exists=False, now=1.0) for one in asked]
+    answers = [engine.resolve(one, exists=False, now=1.0) for one in asked]
     assert [ban and ban.subject for ban in answers] == [
         "192.0.2.1/32", "192.0.2.2/32", NETWORK, None, None,
     ]  # fmt: skip
 
 
-def test_failures_from_a_banned_network_are_told() -> None:
-    """They may show that the ban of the network keeps nobody out."""
+def test_failures_from_a_banned_network_are_reported() -> None:
+    """They may show that the ban of the network has no effect."""
     engine = wide()
     banned(engine, 1, 2, 3)
-    told: list[Subject] = []
-    engine.on_banned = lambda who, _failure, _ticks: told.append(who)
-    banned(engine, 2, 77, at=9.0)
-    assert told == ["192.0.2.2/32", NETWORK]
+    for host, subject_banned in ((2, "192.0.2.2/32"), (77, NETWORK)):
+        seen = failure(f"192.0.2.{host}")
+        assert engine.observe("log", seen, 9.0, 9.0, 5.0) == [
+            SeenWhileBanned(Subject(subject_banned), seen, 5.0)
+        ]

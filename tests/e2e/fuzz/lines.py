@@ -14,7 +14,7 @@ from typing import Any
 
 from mailbanned.address import network_of, parse_address, subject_of
 from mailbanned.filters import FilterSet, Stamps
-from mailbanned.jails import Engine, JailSettings, Question
+from mailbanned.jails import AccountCheck, Engine, JailSettings
 from mailbanned.logformat.messages import plain, taken
 from mailbanned.model import Ban, Failure, Sign
 from tests.filters import test_dovecot, test_postfix, test_sshd
@@ -81,12 +81,15 @@ def _check_bans(found: list[Failure | Sign]) -> None:
     failed = {one.address for one in found if isinstance(one, Failure)}
     for one in found:
         if isinstance(one, Sign):
-            engine.sign(one, NOW, NOW)
+            if one.kind == "outage":
+                engine.on_outage(one, NOW, NOW)
+            else:
+                engine.on_login(one, NOW)
             continue
         for decision in engine.observe("log", one, NOW, NOW):
-            if isinstance(decision, Question):
+            if isinstance(decision, AccountCheck):
                 assert decision.user
-                engine.answer(decision, exists=False, now=NOW)
+                engine.resolve(decision, exists=False, now=NOW)
             elif isinstance(decision, Ban):
                 assert decision.is_active(NOW)
     for ban in engine.ledger:

@@ -1,51 +1,51 @@
-"""The breaker and the words of servers: what opens it, what prolongs and ends it, what it tells."""
+"""The detector and the words of servers: what opens it, what prolongs and ends it, what it tells."""
 
 from __future__ import annotations
 
 import pytest
 
 from mailbanned.address import Subject
-from mailbanned.jails import Opening, OutageSettings
-from mailbanned.jails.outage import Breaker
+from mailbanned.jails import OutageDetected, OutageSettings
+from mailbanned.jails.outage import OutageDetector
 
 DEAD = "mysql: connect failed"
 
 
 class Host:
-    """A breaker in use: what was counted in the end, after all that had to be undone."""
+    """A detector in use: what was counted in the end, after all that had to be undone."""
 
     def __init__(self, hold: float = 60.0, clients: int = 3, enabled: bool = True) -> None:
-        self.breaker = Breaker(OutageSettings(enabled, hold, clients))
-        self.openings: list[Opening] = []
+        self.detector = OutageDetector(OutageSettings(enabled, hold, clients))
+        self.openings: list[OutageDetected] = []
         self.counted: list[tuple[str, float]] = []
 
     def sign(self, *times: float) -> None:
         """A server cannot reach its backend."""
         for at in times:
-            self._undo(self.breaker.outage(at, DEAD))
+            self._undo(self.detector.on_report(at, DEAD))
 
     def refuse(self, who: str, *times: float) -> None:
         """A server tells a client of a temporary failure."""
         for at in times:
-            self._undo(self.breaker.outage(at, "temporary failure", Subject(who)))
+            self._undo(self.detector.on_report(at, "temporary failure", Subject(who)))
 
     def fail(self, who: str, *times: float) -> None:
         """A client fails, and is counted if nothing suspends that."""
         for at in times:
-            self._undo(self.breaker.failure(Subject(who), at))
-            if not self.breaker.suspends(at):
+            self._undo(self.detector.on_failure(Subject(who), at))
+            if not self.detector.suspends(at):
                 self.counted.append((who, at))
 
     def login(self, names: str, *times: float) -> None:
         """Each of the clients (one letter each) logs in."""
         for at in times:
             for who in names:
-                self.breaker.success(Subject(who), at)
+                self.detector.on_login(Subject(who), at)
 
     def open(self, now: float) -> bool:
-        return self.breaker.state(now).open
+        return self.detector.state(now).is_open
 
-    def _undo(self, opening: Opening | None) -> None:
+    def _undo(self, opening: OutageDetected | None) -> None:
         if opening is not None:
             self.openings.append(opening)
             self.counted = [
@@ -57,8 +57,8 @@ def test_one_sign_is_enough() -> None:
     """A server without its backend suspends at once: from a little before it says so, for hold."""
     host = Host()
     host.sign(100.0)
-    assert host.openings == [Opening(95.0, 160.0, DEAD)]
-    told = [host.breaker.suspends(at) for at in (94.999, 95.0, 159.999, 160.0)]
+    assert host.openings == [OutageDetected(95.0, 160.0, DEAD)]
+    told = [host.detector.suspends(at) for at in (94.999, 95.0, 159.999, 160.0)]
     assert told == [False, True, True, False]
 
 
@@ -77,8 +77,8 @@ def test_outages_that_adjoin_are_one(signs: tuple[float, float]) -> None:
     """Where one outage ends at the moment at which another begins, there is no gap."""
     host = Host()
     host.sign(*signs)
-    state = host.breaker.state(120.0)
-    assert (state.since, state.until, state.openings_total) == (95.0, 225.0, 1)
+    state = host.detector.state(120.0)
+    assert (state.since, state.until, state.outages_total) == (95.0, 225.0, 1)
 
 
 def test_an_outage_that_reaches_over_counted_failures_is_told() -> None:
@@ -87,7 +87,7 @@ def test_an_outage_that_reaches_over_counted_failures_is_told() -> None:
     host.sign(100.0)
     host.fail("x", 200.0, 50.0)
     host.sign(150.0)
-    assert host.openings[1:] == [Opening(95.0, 210.0, DEAD, new=False)]
+    assert host.openings[1:] == [OutageDetected(95.0, 210.0, DEAD, is_new=False)]
     assert host.counted == [("x", 50.0)]
 
 
@@ -95,8 +95,8 @@ def test_an_earlier_start_is_told() -> None:
     """A sign read late that moves the start of an outage says so, as no new outage."""
     host = Host()
     host.sign(100.0, 70.0)
-    assert host.openings[1:] == [Opening(65.0, 160.0, DEAD, new=False)]
-    assert host.breaker.state(100.0).openings_total == 1
+    assert host.openings[1:] == [OutageDetected(65.0, 160.0, DEAD, is_new=False)]
+    assert host.detector.state(100.0).outages_total == 1
 
 
 def test_a_success_refutes_the_witnesses() -> None:
@@ -120,7 +120,7 @@ def test_a_success_ends_what_witnesses_opened() -> None:
     assert host.open(120.0)
     host.login("z", 120.0)
     assert (host.open(119.9), host.open(120.0)) == (True, False)
-    assert host.breaker.state(120.0).known == 4
+    assert host.detector.state(120.0).known_clients == 4
 
 
 def test_a_success_does_not_end_what_a_server_said() -> None:
@@ -130,7 +130,7 @@ def test_a_success_does_not_end_what_a_server_said() -> None:
     host.sign(100.0)
     host.login("z", 110.0)
     assert host.open(159.0)
-    assert host.breaker.state(110.0).known == 3
+    assert host.detector.state(110.0).known_clients == 3
 
 
 def test_of_both_the_sign_holds() -> None:
@@ -144,4 +144,4 @@ def test_of_both_the_sign_holds() -> None:
     host.login("a", 155.0)
     assert (host.open(159.0), host.open(160.0)) == (True, False)
     assert len(host.openings) == 1
-    assert host.breaker.state(155.0).reason == DEAD
+    assert host.detector.state(155.0).reason == DEAD

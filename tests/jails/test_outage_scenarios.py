@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.jails.test_breaker import Host
+from tests.jails.test_outage import Host
 
 HOUR = 3600.0
 
@@ -18,7 +18,7 @@ def test_three_phones_and_a_dead_database() -> None:
         if at % 50 == 0:
             host.sign(float(at))
     assert host.counted == []
-    assert [one.new for one in host.openings] == [True]
+    assert [one.is_new for one in host.openings] == [True]
     host.login("abc", 9100.0)
     assert not host.open(9100.0)
 
@@ -44,7 +44,7 @@ def test_a_thousand_strangers() -> None:
         host.fail(f"bot-{number}", 100.0 + number / 100)
     assert host.openings == []
     assert len(host.counted) == 1000
-    assert host.breaker.state(111.0).known == 3
+    assert host.detector.state(111.0).known_clients == 3
 
 
 def test_a_botnet_and_two_typing_errors() -> None:
@@ -136,7 +136,7 @@ def test_caught_up_in_the_wrong_order() -> None:
     during = [at for _, at in host.counted if 3595 <= at < 5370 + 60]
     assert during == []
     assert len(host.counted) == 720 - 183
-    assert [one.new for one in host.openings].count(True) == 1
+    assert [one.is_new for one in host.openings].count(True) == 1
     host.fail("y", 4000.0, 5429.0, 5430.0)
     assert [at for who, at in host.counted if who == "y"] == [5430.0]
 
@@ -168,7 +168,7 @@ def test_two_hours_with_a_sign_every_half_minute() -> None:
     assert host.counted == []
     host.fail("a", 7259.9, 7260.0)
     assert host.counted == [("a", 7260.0)]
-    assert host.breaker.state(7260.0).openings_total == 1
+    assert host.detector.state(7260.0).outages_total == 1
 
 
 def test_flapping() -> None:

@@ -1,4 +1,4 @@
-"""What must be so for the breaker whatever happens, in whatever order it is heard of."""
+"""What must be so for the detector whatever happens, in whatever order it is heard of."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mailbanned.address import Subject
 from mailbanned.jails import OutageSettings
-from mailbanned.jails.outage import Breaker
-from tests.jails.test_breaker import Host
+from mailbanned.jails.outage import OutageDetector
+from tests.jails.test_outage import Host
 
 LEAD, HOLD = 5.0, 20.0
 # Whole numbers, small against hold, so that outages often meet at their very edges.
@@ -37,8 +37,8 @@ def play(host: Host, events: list[Event]) -> None:
 
 
 def outage_at(host: Host, at: float) -> bool:
-    """As suspends, but without an answer that the breaker would remember."""
-    return host.breaker.state(at).open
+    """As suspends, but without an answer that the detector would remember."""
+    return host.detector.state(at).is_open
 
 
 @given(st.lists(TIMES, min_size=1, max_size=40))
@@ -69,8 +69,8 @@ def test_openings_tell_of_every_outage(events: list[Event], before: float) -> No
     for at in range(int(before) + 1):
         if outage_at(host, float(at)):
             assert any(one.since <= at < one.until for one in host.openings)
-    news = [one for one in host.openings if one.new]
-    assert host.breaker.state(0.0).openings_total == len(news)
+    news = [one for one in host.openings if one.is_new]
+    assert host.detector.state(0.0).outages_total == len(news)
 
 
 @given(EVENTS)
@@ -92,7 +92,7 @@ def test_strangers_alone_do_nothing(events: list[Event]) -> None:
     host = Host(hold=HOLD)
     play(host, [event for event in events if event[0] in ("refuse", "fail")])
     assert host.openings == []
-    assert host.breaker.state(0.0).suspended_total == 0
+    assert host.detector.state(0.0).suspended_total == 0
 
 
 @given(EVENTS, TIMES)
@@ -126,28 +126,30 @@ def test_in_order_only_enough_witnesses_open(events: list[Event]) -> None:
 
 def test_clients_are_bounded() -> None:
     """Of any number of clients the latest ten thousand are known, and these are heard."""
-    breaker = Breaker(OutageSettings())
+    detector = OutageDetector(OutageSettings())
     for number in range(12_000):
-        breaker.success(Subject(f"client-{number}"), float(number))
-    assert breaker.state(0.0).known == 10_000
+        detector.on_login(Subject(f"client-{number}"), float(number))
+    assert detector.state(0.0).known_clients == 10_000
     for number in (0, 1, 2):
-        assert breaker.failure(Subject(f"client-{number}"), 12_000.0) is None
-    found = [breaker.failure(Subject(f"client-{n}"), 12_000.0) for n in (11_997, 11_998, 11_999)]
+        assert detector.on_failure(Subject(f"client-{number}"), 12_000.0) is None
+    found = [
+        detector.on_failure(Subject(f"client-{n}"), 12_000.0) for n in (11_997, 11_998, 11_999)
+    ]
     assert [opening is not None for opening in found] == [False, False, True]
 
 
 def test_no_failure_leaves_anything_behind() -> None:
-    """Neither strangers nor known clients make the breaker bigger by failing."""
-    breaker = Breaker(OutageSettings())
+    """Neither strangers nor known clients make the detector bigger by failing."""
+    detector = OutageDetector(OutageSettings())
     for number in range(1000):
-        breaker.success(Subject(f"client-{number}"), 0.0)
-    before = len(pickle.dumps(breaker))
+        detector.on_login(Subject(f"client-{number}"), 0.0)
+    before = len(pickle.dumps(detector))
     for number in range(1000):
         for who in (Subject(f"client-{number}"), Subject(f"stranger-{number}")):
-            breaker.failure(who, 100.0)
-            breaker.outage(100.0, "temporary failure", who)
-            breaker.suspends(100.0)
-    assert len(pickle.dumps(breaker)) < before + 1000
+            detector.on_failure(who, 100.0)
+            detector.on_report(100.0, "temporary failure", who)
+            detector.suspends(100.0)
+    assert len(pickle.dumps(detector)) < before + 1000
 
 
 def test_outages_are_bounded() -> None:

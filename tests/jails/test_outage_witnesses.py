@@ -1,10 +1,10 @@
-"""The breaker and its witnesses: whose failures are an outage, and for how long."""
+"""The detector and its witnesses: whose failures are an outage, and for how long."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.jails.test_breaker import Host
+from tests.jails.test_outage import Host
 
 DAY = 86400.0
 
@@ -17,7 +17,7 @@ def test_known_clients_that_fail_together_are_an_outage() -> None:
     host.fail("b", 120.0)
     assert (host.openings, len(host.counted)) == ([], 3)
     host.fail("c", 130.0)
-    assert [(one.since, one.until, one.new) for one in host.openings] == [(100.0, 190.0, True)]
+    assert [(one.since, one.until, one.is_new) for one in host.openings] == [(100.0, 190.0, True)]
     assert host.counted == []
 
 
@@ -63,7 +63,7 @@ def test_known_clients_are_forgotten(last: float, opens: bool) -> None:
         host.fail(who, last)
     assert host.open(last) is opens
     host.login("zzz", last + 1)
-    assert host.breaker.state(last).known == (4 if opens else 1)
+    assert host.detector.state(last).known_clients == (4 if opens else 1)
 
 
 def test_a_forgotten_device_is_no_witness() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.jails import Engine
-from mailbanned.jails.jail import Offences, grown
+from mailbanned.jails.jail import BanHistory, escalated_bantime
 from mailbanned.model import Sign
 from tests.jails.support import ONE, OTHER, bans, fail, rules, subject
 
@@ -69,7 +69,7 @@ def test_a_ban_that_an_outage_explains_does_not_count() -> None:
     engine = Engine([rules(**GROWING, outage=True)])
     lasts(engine, 1000.0)
     assert lasts(engine, 1011.0) == 30
-    engine.sign(Sign(1, None, "outage", None, None, "f/down"), 1012.0, 1012.0)
+    engine.on_outage(Sign(1, None, "outage", None, None, "f/down"), 1012.0, 1012.0)
     assert subject() not in engine.ledger
     assert lasts(engine, 1040.0 + 60) == 10  # the last one that counts ended at 1010
 
@@ -82,15 +82,15 @@ def test_no_growth_is_beyond_dates(
     bantime: float, factor: float, before: int, most: float | None
 ) -> None:
     """However often and however fast it grows: at least the bantime, and at most a century."""
-    found = grown(bantime, factor, before, most)
+    found = escalated_bantime(bantime, factor, before, most)
     assert bantime <= found <= CENTURY
     assert most is None or found <= max(most, bantime)
 
 
 def test_memory_is_bounded() -> None:
     """The subjects that were banned long ago are forgotten first."""
-    offences = Offences()
+    history = BanHistory()
     for number in range(60_000):
-        offences.note(subject(str(number)), 0.0, 1.0, inf)
-    assert offences.before(subject("0"), 2.0, inf) == 0
-    assert offences.before(subject("59999"), 2.0, inf) == 1
+        history.add(subject(str(number)), 0.0, 1.0, inf)
+    assert history.count(subject("0"), 2.0, inf) == 0
+    assert history.count(subject("59999"), 2.0, inf) == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.address import Network, network_of, overlap
-from mailbanned.jails import Engine, known
+from mailbanned.jails import Engine
 from tests.jails.support import fail, rules
 
 ADDRESSES = st.sampled_from(
@@ -35,8 +35,8 @@ def test_as_a_look_at_everybody_would_find(
     windows = [jail.windows for jail in engine.jails.values()]
     everybody = {*engine.ledger.subjects()}
     for every in ("0.0.0.0/0", "::/0"):
-        everybody |= {who for one in windows for who in one.within(ip_network(every))}
-    found = known(engine, asked)
+        everybody |= {who for one in windows for who in one.subjects_in(ip_network(every))}
+    found = engine.subjects_in(asked)
     assert len(found) == len(set(found))
     assert set(found) == {
         who for who in everybody if any(overlap(network_of(who), n) for n in asked)

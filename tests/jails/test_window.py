@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.address import Subject
-from mailbanned.jails import Windows
+from mailbanned.jails import SlidingWindows
 
 ONE, OTHER = Subject("192.0.2.1/32"), Subject("192.0.2.2/32")
 EVERYBODY = ip_network("0.0.0.0/0"), ip_network("::/0")
@@ -31,7 +31,7 @@ def naive(times: list[float], maxretry: int) -> int:
 @given(MAXRETRY, STEPS)
 def test_exact_in_order(maxretry: int, steps: list[int]) -> None:
     """Failures in order of time are counted exactly, up to maxretry."""
-    windows, seen = Windows(FINDTIME, maxretry), list[float]()
+    windows, seen = SlidingWindows(FINDTIME, maxretry), list[float]()
     for at in accumulate(steps):
         seen.append(float(at))
         assert windows.add(ONE, float(at)) == naive(seen, maxretry)
@@ -40,7 +40,7 @@ def test_exact_in_order(maxretry: int, steps: list[int]) -> None:
 @given(MAXRETRY, st.lists(st.integers(0, 40).map(float), min_size=1, max_size=60))
 def test_exact_out_of_order(maxretry: int, times: list[float]) -> None:
     """Failures whose times jump back and forth are counted as if they had come in order."""
-    windows, seen = Windows(FINDTIME, maxretry), list[float]()
+    windows, seen = SlidingWindows(FINDTIME, maxretry), list[float]()
     for at in times:
         seen.append(at)
         assert windows.add(ONE, at) == naive(seen, maxretry)
@@ -51,7 +51,7 @@ def test_exact_out_of_order(maxretry: int, times: list[float]) -> None:
 @given(MAXRETRY, st.lists(st.tuples(st.sampled_from(WHO), st.integers(0, 12)), max_size=80))
 def test_subjects_do_not_touch_each_other(maxretry: int, steps: list[tuple[Subject, int]]) -> None:
     """Each subject's count is the one that it would have alone, also when it had gone quiet."""
-    windows, seen, now = Windows(FINDTIME, maxretry), dict[Subject, list[float]](), 0.0
+    windows, seen, now = SlidingWindows(FINDTIME, maxretry), dict[Subject, list[float]](), 0.0
     for who, step in steps:
         now += step
         seen.setdefault(who, []).append(now)
@@ -60,7 +60,7 @@ def test_subjects_do_not_touch_each_other(maxretry: int, steps: list[tuple[Subje
 
 def test_the_window_is_half_open() -> None:
     """A failure counts while it is younger than findtime, and no more when it is as old."""
-    windows = Windows(FINDTIME, 5)
+    windows = SlidingWindows(FINDTIME, 5)
     windows.add(ONE, 100.0)
     assert windows.add(ONE, 109.999) == 2
     assert windows.add(OTHER, 100.0) == 1
@@ -69,7 +69,7 @@ def test_the_window_is_half_open() -> None:
 
 def test_failures_counts_with_the_same_edge() -> None:
     """failures(now) counts all subjects' failures, those exactly findtime old no more."""
-    windows = Windows(FINDTIME, 5)
+    windows = SlidingWindows(FINDTIME, 5)
     windows.add(ONE, 100.0)
     windows.add(OTHER, 105.0)
     assert windows.failures(105.0) == 2
@@ -80,7 +80,7 @@ def test_failures_counts_with_the_same_edge() -> None:
 @given(MAXRETRY, st.lists(st.integers(0, 10**6).map(float), max_size=200))
 def test_memory_of_a_subject_is_bounded(maxretry: int, times: list[float]) -> None:
     """However often somebody fails, no more than maxretry times are kept."""
-    windows = Windows(1e9, maxretry)
+    windows = SlidingWindows(1e9, maxretry)
     for at in times:
         windows.add(ONE, at)
         assert len(windows.times(ONE)) <= maxretry
@@ -91,15 +91,15 @@ def prefix(number: int) -> Subject:
     return Subject(f"2001:db8:{number:x}::/48")
 
 
-def known(windows: Windows) -> list[Subject]:
+def known(windows: SlidingWindows) -> list[Subject]:
     """Everybody with a failure on record."""
-    return [who for network in EVERYBODY for who in windows.within(network)]
+    return [who for network in EVERYBODY for who in windows.subjects_in(network)]
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_quiet_subjects_are_dropped(times: int) -> None:
     """A wave of visitors leaves as fast as another one comes in, whatever is counted of them."""
-    windows = Windows(FINDTIME, 3)
+    windows = SlidingWindows(FINDTIME, 3)
     for number in range(1000):
         for _ in range(times):
             windows.add(prefix(number), 0.0)
@@ -112,7 +112,7 @@ def test_quiet_subjects_are_dropped(times: int) -> None:
 
 def test_the_lively_are_not_dropped() -> None:
     """A subject that came first but failed again just now stays, and holds up no quiet ones."""
-    windows = Windows(FINDTIME, 5)
+    windows = SlidingWindows(FINDTIME, 5)
     first, *quiet = [prefix(number) for number in range(11)]
     windows.add(first, 0.0)
     for other in quiet:
@@ -126,20 +126,19 @@ def test_the_lively_are_not_dropped() -> None:
     assert windows.add(first, 12.0) == 2
 
 
-def test_the_repeaters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repeaters_are_bounded() -> None:
     """Of very many that failed several times, those quiet for longest make way, and are counted."""
-    monkeypatch.setattr("mailbanned.jails.window._REPEATERS", 10)
-    windows = Windows(1e6, 5)
+    windows = SlidingWindows(1e6, 5, max_repeaters=10)
     for number in range(15):
         windows.add(prefix(number), float(number))
         windows.add(prefix(number), float(number))
     assert known(windows) == [prefix(number) for number in range(5, 15)]
-    assert windows.forgotten == 5
+    assert windows.evicted == 5
 
 
 def test_forget() -> None:
     """What is forgotten counts no more; forgetting says whether there was anything."""
-    windows = Windows(FINDTIME, 5)
+    windows = SlidingWindows(FINDTIME, 5)
     windows.add(ONE, 1.0)
     windows.add(OTHER, 1.0)
     windows.changed.clear()
@@ -154,7 +153,7 @@ def test_forget() -> None:
 
 def test_restore_takes_up_the_count() -> None:
     """What was put back counts with what comes, in any order and no more than maxretry."""
-    windows = Windows(FINDTIME, 3)
+    windows = SlidingWindows(FINDTIME, 3)
     windows.restore(ONE, (3.0, 1.0, 2.0, 0.0))
     assert windows.times(ONE) == (1.0, 2.0, 3.0)
     windows.restore(OTHER, ())
@@ -166,7 +165,7 @@ def test_restore_takes_up_the_count() -> None:
 
 def test_resize_keeps_what_fits() -> None:
     """New limits keep the newest failures that they allow, and count by the new findtime."""
-    windows = Windows(FINDTIME, 5)
+    windows = SlidingWindows(FINDTIME, 5)
     for at in (1.0, 2.0, 3.0, 4.0):
         windows.add(ONE, at)
     windows.resize(100.0, 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from mailbanned.address import Subject
-from mailbanned.jails.dedup import Attempts
+from mailbanned.jails.dedup import AttemptDeduplicator
 from tests.filters.shipped import NOW, failures
 
 A = "203.0.113.5"
@@ -21,11 +21,11 @@ Log = list[str]
 def counted(name: str, passdb: str, log: Log) -> int:
     """How many attempts a jail with that filter, and that option `passdb`, counts in a log."""
     block = "".join(f"May  1 06:43:08 mx {line}\n" for line in log)
-    attempts, total = Attempts(), 0
+    deduplicator, total = AttemptDeduplicator(), 0
     for failure in failures(block.encode(), name):
         assert failure.address == A
         if not passdb or failure.passdb in (None, passdb):
-            total += attempts.news(SUBJECT, failure, NOW)
+            total += deduplicator.new_attempts(SUBJECT, failure, NOW)
     return total
 
 
