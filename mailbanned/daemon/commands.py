@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from mailbanned.address import Network, Subject, display_subject, unmap_ipv4_network
+from mailbanned.address import NEVER_BANNED, Network, Subject, display_subject, unmap_ipv4_network
 from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
@@ -145,9 +145,10 @@ def _allowed(daemon: Daemon, network: Network) -> None:
         )
     ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
     if ignored is not None:
+        remedy = "; change [defaults] ignore first if that is wrong"
         raise Refused(
             f"{display_subject(Subject(str(network)))} is on the ignore list ({ignored}) and is "
-            "never banned; change [defaults] ignore first if that is wrong"
+            f"never banned{'' if ignored in NEVER_BANNED else remedy}"
         )
 
 

@@ -113,6 +113,7 @@ def test_networks_and_ipv6_are_banned_whole(daemon: Running) -> None:
     ("address", "sentence"),
     [
         ("127.0.0.1", "is on the ignore list (127.0.0.0/8)"),
+        ("0.1.2.3", "is on the ignore list (0.0.0.0/8) and is never banned\n"),
         ("::1", "is never banned"),
         ("127.0.0.0/9", "is on the ignore list"),
         ("0.0.0.0/0", "too wide"),
