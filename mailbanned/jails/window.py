@@ -185,7 +185,8 @@ class SlidingWindows:
         self.changed: set[Subject] = set()
         self._max_repeaters = max_repeaters
         # In the order of the last failure seen, so that the least recently active come first.
-        # (A plain dict would scan over all entries that were deleted at its front.)
+        # (A plain dict would scan over all entries that were deleted at its front; with a
+        # BoundedDict `add` takes a sixth longer.)
         self._times: OrderedDict[Subject, list[float]] = OrderedDict()
         self._singles = CompactTimes()
         self._evicted_repeaters = 0

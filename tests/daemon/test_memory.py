@@ -80,8 +80,8 @@ def _empty_caches() -> None:
 def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
     """Caches are small; the test begins to trace. What is frozen is in no list of objects."""
     gc.unfreeze()
-    monkeypatch.setattr("mailbanned.jails.dedup._REMEMBERED", 100)
-    monkeypatch.setattr("mailbanned.jails.engine._REMEMBERED", 100)
+    monkeypatch.setattr("mailbanned.jails.dedup._MAX_REMEMBERED", 100)
+    monkeypatch.setattr("mailbanned.jails.routing._MAX_ROUTES", 100)
     monkeypatch.setattr("mailbanned.daemon.recent_lines._ADDRESSES", 100)
     yield Traced()
     tracemalloc.stop()
