@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbanned.jails import Engine
+from mailbanned.jails import Engine, SeenWhileBanned
 from mailbanned.model import Ban
 from tests.jails.support import HOUR, ONE, OTHER, bans, fail, failure, net, rules, subject
 
@@ -159,3 +159,14 @@ def test_totals() -> None:
     fail(engine, 5.0, address=OTHER)
     jail = engine.jails["sshd"]
     assert (jail.failures_total, jail.banned_total, jail.ignored_total) == (4, 1, 1)
+
+
+def test_a_failure_of_a_banned_subject_is_reported_once() -> None:
+    """Live failures are, whichever jails count them; the failure that leads to the ban is not."""
+    engine = Engine([rules("a", maxretry=1), rules("b")])
+    (ban,) = engine.observe("log", failure(), 1.0, 1.0, read_monotonic=1.0)
+    assert isinstance(ban, Ban)
+    assert engine.observe("log", failure(), 2.0, 2.0, read_monotonic=2.0) == [
+        SeenWhileBanned(subject(), failure(), 2.0)
+    ]
+    assert engine.observe("other", failure(), 2.0, 2.0, read_monotonic=2.0) == []
