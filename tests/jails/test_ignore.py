@@ -35,8 +35,8 @@ def test_covers_what_was_listed(address: str, ignored: bool) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "::", "::1", "fe80::1",
-     "ff02::1"],
+    ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "::", "::1",
+     "fe80::1", "ff02::1"],
 )  # fmt: skip
 def test_some_are_always_ignored(address: str) -> None:
     """Addresses that no rule can or should stop need not be listed."""

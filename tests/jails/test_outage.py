@@ -1,4 +1,4 @@
-"""The detector and the words of servers: what opens it, what prolongs and ends it, what it tells."""
+"""The outage detector and reports of servers: what begins, prolongs and ends an outage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Days in the life of a breaker: outages that it must see, and attackers that it must not help."""
+"""Days of a host: outages to be detected, and attackers that must not gain from detection."""
 
 from __future__ import annotations
 
