@@ -137,7 +137,7 @@ class Jail:
         return network
 
     def widen(self, ban: Ban) -> Subject | None:
-        """Records a ban; returns the network to ban instead if enough of its subjects are banned."""
+        """Records a ban; returns the network to ban instead once enough of it is banned."""
         network = self.network(ban.subject)
         if network is None:
             return None
