@@ -1,10 +1,10 @@
-"""The values that travel through the house, all immutable: Block, Line, Failure, Ban, Unban.
+"""The values that travel through the program, all immutable: Block, Line, Failure, Ban, Unban.
 
     log bytes -> Block -> Line -> Failure -> Ban -> packets dropped
 
 Times are seconds since the epoch (float, UTC). `None` as an end means "permanent".
-Line, Failure, Sign and Ban are tuples rather than dataclasses because the busiest logs make
-hundreds of thousands of them a second, and a tuple is made four times as fast.
+Those that are made for each line are tuples rather than dataclasses: the busiest logs hold hundreds
+of thousands of lines a second, and a tuple is made four times as fast.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailbanned.address import Subject
+
+#: The most attempts that one line is believed to report.
+MAX_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Block:
     read_monotonic: the same moment on the monotonic clock, for reaction times; of lines from the
         journal, when it got the first of them.
     live: False while a source catches up with what was written before the daemon followed it;
-        such lines count at their own time stamp.
+        such lines count at their own timestamp.
     marks: where reading resumes after these lines, one opaque text for each file (or journal) of
         the source. It is the whole set: whatever is missing in it is no longer followed.
     """
@@ -39,13 +42,13 @@ class Block:
 
 
 class Line(NamedTuple):
-    """One log line without its time stamp and host name.
+    """One log line without its timestamp and host.
 
-    number: counts from 1 within the log (or block) it came from; where nobody asks for it, it is
-        the byte at which the line begins in its block.
-    at: the line's own time stamp, None if it has none that can be read.
-    text: from the program tag on: b"postfix/smtpd[123]: warning: ...".
-    repeats: so often was it written, where a logger has folded repeats into one line.
+    number: the line's number in its log, from 1; in the daemon, the offset of its first byte in its
+        block.
+    at: its timestamp (epoch), None if it has none that can be read.
+    text: the line from the program tag on: b"postfix/smtpd[123]: warning: ...".
+    repeats: how many lines it stands for; some loggers replace repeated lines by one.
     """
 
     number: int
@@ -54,22 +57,22 @@ class Line(NamedTuple):
     repeats: int = 1
 
 
-#: A Line, or a bare tuple of what it holds, which costs a tenth of it.
+#: A Line, or a bare tuple of its fields, which is made in a tenth of the time.
 LineFields = tuple[int, float | None, bytes, int]
 
 
 class Failure(NamedTuple):
-    """One matched line: who failed, when, as whom, and which pattern says so.
+    """One matched line: a client failed to log in, or did something else that counts.
 
-    address: canonical text, "203.0.113.5" or "2001:db8::5"; busy code only compares it.
+    number, at: those of the line.
+    address: the client's address in canonical form, "203.0.113.5" or "2001:db8::5".
     user: the attempted account as the server logged it, None if the line names none. Bytes that
-        are no UTF-8 stand as U+FFFD.
-    rule: "filter/pattern".
-    summary: the line sums up, at the end of a connection, what other lines may have told already.
-    session: the server's own name of the connection or login, None if the line has none.
-    passdb: which of the server's account databases refused, None if the line does not say.
-    attempts: how many attempts it reports (a logger may fold repeats into one line; a server may
-        sum up a connection).
+        are not UTF-8 are replaced by U+FFFD.
+    pattern: "filter/pattern".
+    summary: the line sums up a connection at its end; other lines may have reported its attempts.
+    session: the server's name of the connection or login, None if the line has none.
+    passdb: the account database that refused, None if the line does not say.
+    attempts: how many attempts the line reports.
     """
 
     number: int
@@ -83,19 +86,31 @@ class Failure(NamedTuple):
     attempts: int = 1
 
 
-class Sign(NamedTuple):
-    """One matched line that is no failure but tells how failures are to be taken.
+class LoginSucceeded(NamedTuple):
+    """One matched line: a server let a client in. Its fields are those of Failure."""
 
-    kind: "success" (a login that was let in) or "outage" (the server cannot reach its accounts).
-    address: whom it concerns, canonical text; None if it concerns everybody.
+    number: int
+    at: float | None
+    address: str
+    user: str | None
+    pattern: str
+
+
+class OutageReported(NamedTuple):
+    """One matched line: a server cannot reach its account database.
+
+    address: the client whose login failed for it, None if the line names no client.
     """
 
     number: int
     at: float | None
-    kind: str
     address: str | None
     user: str | None
     pattern: str
+
+
+#: What the filters find in lines.
+LogEvent = Failure | LoginSucceeded | OutageReported
 
 
 class Ban(NamedTuple):

@@ -1,10 +1,10 @@
-"""Where any of many texts stand in a stretch of bytes: one pass for all of them, at memory speed.
+"""Searches bytes for any of several texts, in one pass for all of them, at memory speed.
 
-The only file that knows the library. It compares some dozen bytes with all texts at once, which is
-several times as fast as bytes.find for a single one.
+No other module imports the library. It compares some dozen bytes with all texts at once, which is
+several times as fast as bytes.find for a single text.
 
-Known limits: where texts overlap, only the one that begins first is told. With more than some sixty
-texts it falls back to an automaton, which is about as fast as bytes.find for two or three of them.
+Known limits: of texts that overlap, only the first is found. With more than about sixty texts the
+library uses an automaton, which is about as fast as bytes.find for two or three texts.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 
 class MultiSearch:
-    """Texts to search for, none of them empty.
+    """A search for several texts, none of them empty.
 
-    find: (which text, where it begins, where it ends) for all that stand in some bytes, in their
-        order.
+    find: returns (index of the text, start, end) for each text found in some bytes, in order.
     """
 
     def __init__(self, texts: Sequence[bytes]) -> None:

@@ -130,7 +130,7 @@ def _filter(name: str, patterns: Sequence[dict[str, Any]]) -> Iterable[str]:
 
 
 def _found(pattern: dict[str, Any]) -> str:
-    what = {"failure": "a failure", "known": "no failure", "success": "a good login"}
+    what = {"failure": "a failure", "ignore": "no failure", "success": "a good login"}
     words = [what.get(pattern["kind"], "an outage")]
     words += [f"of {pattern['address']}"] if pattern["address"] else []
     words += [f"as {pattern['user']!r}"] if pattern["user"] is not None else []

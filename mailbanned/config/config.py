@@ -8,8 +8,9 @@ from pathlib import Path
 
 import mailbanned
 from mailbanned.config.options import File
-from mailbanned.filters import Filter, FilterSet, Stamps
+from mailbanned.filters import Filter, FilterSet
 from mailbanned.jails import JailSettings
+from mailbanned.logformat.syslog import LineParser
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ class Config:
         return {
             source: FilterSet(
                 [self.filters[name] for name in filters],
-                Stamps(self.file.sources[source].timezone),
-                before[source].tally if source in before else None,
+                LineParser(self.file.sources[source].timezone),
+                before[source].stats if source in before else None,
             )
             for source, filters in names.items()
         }

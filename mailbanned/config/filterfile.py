@@ -15,10 +15,10 @@ from pydantic import Field
 from mailbanned.config.config import Problem
 from mailbanned.config.errors import read_toml, validate
 from mailbanned.configtypes import Parsed, Table
-from mailbanned.filters import Filter, Pattern, PatternError, Sample, problems
+from mailbanned.filters import Filter, Pattern, PatternError, Sample, run_samples
 
 Loaded = tuple[Filter | None, list[Problem]]
-Kind = Literal["failure", "known", "success", "outage"]
+Kind = Literal["failure", "ignore", "success", "outage"]
 
 _PATTERN_NAME = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -114,7 +114,7 @@ def _read(name: str, path: Path) -> Loaded:
     remedy = "correct the pattern, or the sample if it is wrong"
     return loaded, [
         Problem(str(path), "samples", failure.text, remedy, failure.shown)
-        for failure in problems(loaded)
+        for failure in run_samples(loaded)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from pathlib import Path
 
 from mailbanned.accounts import (
@@ -18,9 +19,9 @@ from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.config import Config
 from mailbanned.config.options import AccountsTable, FirewallTable, SourceTable
-from mailbanned.filters import Stamps
 from mailbanned.firewall import BACKENDS, Firewall, Interim, Nftables, NoInterim
-from mailbanned.logformat.messages import plain
+from mailbanned.logformat.messages import join_parts
+from mailbanned.logformat.timestamps import TimestampParser
 from mailbanned.sources import FileSource, Journalctl, JournalSource, Source, Watcher
 
 
@@ -40,7 +41,7 @@ def source(
         return JournalSource(
             name, table.journal, clock=clock, journalctl=journalctl, marks=marks, since=since
         )
-    too_old = _older_than(since, Stamps(table.timezone), clock)
+    too_old = _older_than(since, table.timezone, clock)
     assert table.path is not None  # the schema lets exactly one of the two through
     return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)
 
@@ -52,9 +53,11 @@ def resumes_at(table: SourceTable, name: str, mark: str) -> bool:
     return table.path is not None and FileSource.resumes_at(table.path, mark)
 
 
-def _older_than(since: float, stamps: Stamps, clock: Clock) -> Callable[[bytes], bool | None]:
+def _older_than(since: float, zone: tzinfo | None, clock: Clock) -> Callable[[bytes], bool | None]:
+    parse_timestamp = TimestampParser(zone).parse
+
     def too_old(line: bytes) -> bool | None:
-        at, _ = stamps.read(plain(line), clock.now())
+        at, _ = parse_timestamp(join_parts(line), clock.now())
         return None if at is None else at <= since
 
     return too_old

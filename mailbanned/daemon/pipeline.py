@@ -32,7 +32,7 @@ from mailbanned.jails import (
     WindowKey,
 )
 from mailbanned.log import get_logger
-from mailbanned.model import Ban, Block, Failure, Sign, Unban
+from mailbanned.model import Ban, Block, LogEvent, LoginSucceeded, OutageReported, Unban
 
 log = get_logger("jails")
 
@@ -88,7 +88,7 @@ class Core:
         others = self.intake.begun() - {block.source}
         self._saver.read(block.source, block.marks, self.engine.changed_windows(others))
 
-    def _take(self, block: Block, filters: FilterSet, found: Failure | Sign) -> None:
+    def _take(self, block: Block, filters: FilterSet, found: LogEvent) -> None:
         """Live lines count when they arrived, caught-up ones at their stamp, never later than now.
 
         A caught-up line without a stamp is as old as the one before it; with none before it,
@@ -97,7 +97,7 @@ class Core:
         stamp, arrived = found[1], block.arrived
         if block.live:
             if stamp is not None:
-                filters.tally.stamp(stamp, arrived, live=True)
+                filters.stats.record_skew(stamp, arrived, live=True)
             at, ticks = arrived, block.read_monotonic
         else:
             if stamp is None:
@@ -105,15 +105,15 @@ class Core:
                 if stamp is None:
                     return
             elif stamp > arrived:  # nothing else is noted of stamps of caught-up lines
-                filters.tally.stamp(stamp, arrived, live=False)
+                filters.stats.record_skew(stamp, arrived, live=False)
             self._last_stamp[block.source] = stamp
             at, ticks = min(stamp, arrived), None
         now = self._clock.now()
-        if isinstance(found, Sign):
-            if found.kind == "outage":
-                self.apply(self.engine.on_outage(found, at, now))
-            else:
-                self.engine.on_login(found, at)
+        if isinstance(found, LoginSucceeded):
+            self.engine.on_login(found, at)
+            return
+        if isinstance(found, OutageReported):
+            self.apply(self.engine.on_outage(found, at, now))
             return
         if now - at < self.engine.findtime:
             self.evidence.note(at, block.source, found, filters.text)

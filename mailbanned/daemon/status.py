@@ -13,7 +13,7 @@ from mailbanned.config import Config
 from mailbanned.daemon.firewall import Enforcing
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
-from mailbanned.filters import FilterSet, Tally
+from mailbanned.filters import FilterSet, FilterStats
 from mailbanned.jails import MANUAL, JailSettings
 from mailbanned.log import escape_control
 from mailbanned.model import Ban
@@ -130,7 +130,7 @@ def _source(source: Source, filters: FilterSet | None) -> dict[str, Any]:
         "lag_bytes": state.lag_bytes,
         "lag_s": round(state.lag_s, 3),
         "files": [_file(one) for one in state.files],
-        **(_tally(filters.tally) if filters else {}),
+        **(_tally(filters.stats) if filters else {}),
     }
 
 
@@ -145,7 +145,7 @@ def _file(state: PathState) -> dict[str, Any]:
     }
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
+def _tally(tally: FilterStats) -> dict[str, Any]:
     """What the filters made of a source's lines."""
     return {
         "unmatched": {

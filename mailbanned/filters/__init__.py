@@ -1,27 +1,25 @@
-"""Lines -> Failures: time stamp and prefix, the prefilter, the patterns.
+"""Lines -> failures, logins and outages: the prefilter, the patterns, their samples.
 
-This room decides nothing and touches nothing: it takes bytes and returns values. The address of a
-failure comes only from the part of a line that the server itself wrote; what a client can write
-(user names, HELO, recipients) stands inside anchored patterns and can at most spoil its own line.
+This package decides nothing and does no I/O: it takes bytes and returns values. The address of a
+failure comes only from the part of a line that the server itself wrote. What a client can write
+(user names, HELO, recipients) is inside anchored patterns and can at most spoil its own line.
 """
 
-from mailbanned.filters.filter import Filter, FilterError, Sample, problems
+from mailbanned.filters.filter import Filter, Sample, SampleFailure, run_samples
 from mailbanned.filters.filterset import FilterSet
-from mailbanned.filters.pattern import Pattern, PatternError
-from mailbanned.filters.stats import Hits, Tally
-from mailbanned.logformat.syslog import split
-from mailbanned.logformat.timestamps import Stamps
+from mailbanned.filters.pattern import Finding, Ignored, Pattern, PatternError
+from mailbanned.filters.stats import FilterStats, PatternStats
 
 __all__ = [
     "Filter",
-    "FilterError",
     "FilterSet",
-    "Hits",
+    "FilterStats",
+    "Finding",
+    "Ignored",
     "Pattern",
     "PatternError",
+    "PatternStats",
     "Sample",
-    "Stamps",
-    "Tally",
-    "problems",
-    "split",
+    "SampleFailure",
+    "run_samples",
 ]

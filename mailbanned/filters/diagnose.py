@@ -1,10 +1,10 @@
-"""Where a pattern stops fitting a line: for people who write filters.
+"""Finds where a line stops matching a pattern: for people who write filters.
 
-The start of the pattern is matched against the start of the line, piece by piece, until a piece
-is one too many. Words are pieces: the place is the start of the word that differs.
+The start of the pattern is matched against the start of the line, node by node, until a node
+does not match. Words are single nodes, so the result is the start of the word that differs.
 
-Known limits: behind a piece that takes anything (`.*`) the place is the last one where the rest
-could have begun, which need not be the one that was meant. An optional piece is never wanted.
+Known limits: after a node that matches anything (`.*`) the result is the last offset at which the
+rest could have started, which need not be the intended one. An optional node is never expected.
 """
 
 from __future__ import annotations
@@ -15,128 +15,132 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from mailbanned.filters.pattern import compiled, expand
-from mailbanned.filters.regex import Branches, Piece, cut
+from mailbanned.filters.pattern import PrefixMatcher, expand_placeholders
+from mailbanned.filters.regex import Branches, Node, parse
 
 END = "the end of the line"
 
-_LONGEST_WANTED = 48
-_ROUND = 48  # columns shown on either side of the place
-_SPELT = {expand(tag): tag for tag in ("<ADDR>", "<USER>", "<MAIL>")}
+_MAX_EXPECTED = 48  # characters
+_CONTEXT = 48  # columns shown on either side of the mismatch
+_PLACEHOLDERS = {
+    expand_placeholders(placeholder): placeholder for placeholder in ("<ADDR>", "<USER>", "<MAIL>")
+}
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The place: so many bytes of the text fit, and what is wanted behind them.
+class Mismatch:
+    """Where a text stops matching.
 
-    wanted: the next piece of the pattern, as it is spelt and perhaps shortened, or END; of several
-    alternatives that come as far, all.
+    offset: the number of bytes that match.
+    expected: the next node of the pattern in the syntax of filter files, perhaps shortened, or END.
+        If several alternatives match equally far, the next nodes of all of them.
     """
 
-    at: int
-    wanted: str
+    offset: int
+    expected: str
 
 
-def stops(pattern: str, text: bytes) -> Stop | None:
-    """Where the text stops fitting the pattern; None if all of it fits.
+def first_mismatch(pattern: str, text: bytes) -> Mismatch | None:
+    """Returns where the text stops matching the pattern, None if all of it matches.
 
-    pattern: RE2, without our tags. Raises PatternError if RE2 refuses it.
+    pattern: RE2, without placeholders. Raises PatternError if RE2 refuses it.
     """
-    end = compiled(pattern).match(text)
+    end = PrefixMatcher(pattern).match(text)
     if end is not None:
-        return None if end == len(text) else Stop(end, END)
-    return _furthest("", "", cut(pattern), text)
+        return None if end == len(text) else Mismatch(end, END)
+    return _furthest("", "", parse(pattern), text)
 
 
-def show(stop: Stop, text: bytes) -> str:
-    """Two lines: the text round the place, what is not printable ASCII as \\xNN; and the place."""
-    left = _fitting(_escaped(text[: stop.at])[::-1])[::-1]
-    right = _fitting(_escaped(text[stop.at :]))
-    before = ("…" if len(left) < stop.at else "") + "".join(left)
-    after = "".join(right) + ("…" if stop.at + len(right) < len(text) else "")
-    wanted = stop.wanted if stop.wanted == END else f"`{_printable(stop.wanted)}`"
-    return f"{before}{after}\n{' ' * len(before)}^ fits up to here; wanted: {wanted}"
+def show(mismatch: Mismatch, text: bytes) -> str:
+    """Two lines: the text around the mismatch, non-ASCII bytes as \\xNN; and a caret below it."""
+    left = _fitting(_escape(text[: mismatch.offset])[::-1])[::-1]
+    right = _fitting(_escape(text[mismatch.offset :]))
+    before = ("…" if len(left) < mismatch.offset else "") + "".join(left)
+    after = "".join(right) + ("…" if mismatch.offset + len(right) < len(text) else "")
+    expected = mismatch.expected
+    expected = expected if expected == END else f"`{_escape_control(expected)}`"
+    return f"{before}{after}\n{' ' * len(before)}^ fits up to here; wanted: {expected}"
 
 
-def _furthest(before: str, closing: str, branches: Branches, text: bytes, at: int = 0) -> Stop:
-    """Where the branch that comes furthest stops; what each wants of those that come as far.
+def _furthest(before: str, after: str, branches: Branches, text: bytes, at: int = 0) -> Mismatch:
+    """The mismatch of the branch that matches furthest; of several, with what each expects.
 
-    before, closing: what stands round the branches in the pattern; before fits up to `at`. A branch
-    that begins to fit goes first, even if what stands before it (`.*`) alone could take more.
+    before, after: the pattern around the branches; `before` matches up to `at`. Branches that match
+    beyond `at` are preferred, even if `before` alone (`.*`) could match more.
     """
-    found = [_stop(before, closing, one, text) for one in branches]
-    begun = [stop for stop in found if stop.at != at] or found
-    at = max(stop.at for stop in begun)
-    wanted = dict.fromkeys(stop.wanted for stop in begun if stop.at == at and stop.wanted)
-    return Stop(at, _short(" or ".join(wanted)))
+    mismatches = [_mismatch(before, after, branch, text) for branch in branches]
+    begun = [mismatch for mismatch in mismatches if mismatch.offset != at] or mismatches
+    at = max(mismatch.offset for mismatch in begun)
+    expected = [mismatch.expected for mismatch in begun if mismatch.offset == at]
+    return Mismatch(at, _shorten(" or ".join(dict.fromkeys(filter(None, expected)))))
 
 
-def _stop(before: str, closing: str, branch: Sequence[Piece], text: bytes) -> Stop:
-    steps = _words(branch)
+def _mismatch(before: str, after: str, branch: Sequence[Node], text: bytes) -> Mismatch:
+    nodes = _join_words(branch)
 
     def start(count: int) -> str:
-        return before + "".join(step.source for step in steps[:count])
+        return before + "".join(node.source for node in nodes[:count])
 
-    def end(count: int) -> int | None:
-        return compiled(start(count) + closing).match(text)
+    def match(count: int) -> int | None:
+        return PrefixMatcher(start(count) + after).match(text)
 
-    fit = bisect_left(range(1, len(steps) + 1), True, key=lambda count: end(count) is None)
-    at = end(fit) or 0
-    if fit == len(steps):
-        return Stop(at, "")  # it fits once, but not as often as it is wanted
-    failing = steps[fit]
+    matching = bisect_left(range(1, len(nodes) + 1), True, key=lambda count: match(count) is None)
+    at = match(matching) or 0
+    if matching == len(nodes):
+        return Mismatch(at, "")  # it matches once, but must be repeated
+    failing = nodes[matching]
     if failing.branches:
-        opening = start(fit) + failing.opening
-        inner = _furthest(opening, ")" + closing, failing.branches, text, at)
-        if inner.at != at or (len(failing.branches) == 1 and "<" not in failing.opening):
-            return Stop(inner.at, inner.wanted or _wanted([failing]))
-    return Stop(at, _wanted(steps[fit:]))
+        opening = start(matching) + failing.opening
+        inner = _furthest(opening, ")" + after, failing.branches, text, at)
+        if inner.offset != at or (len(failing.branches) == 1 and "<" not in failing.opening):
+            return Mismatch(inner.offset, inner.expected or _expected([failing]))
+    return Mismatch(at, _expected(nodes[matching:]))
 
 
-def _words(branch: Sequence[Piece]) -> list[Piece]:
-    """The pieces of a branch, letters joined to words."""
-    steps: list[Piece] = []
-    for piece in branch:
-        if steps and _in_word(steps[-1]) and _in_word(piece):
-            last = steps.pop()
-            piece = Piece(last.source + piece.source, last.literal + piece.literal)
-        steps.append(piece)
-    return steps
+def _join_words(branch: Sequence[Node]) -> list[Node]:
+    """The nodes of a branch, those of one word joined."""
+    joined: list[Node] = []
+    for node in branch:
+        if joined and _is_in_word(joined[-1]) and _is_in_word(node):
+            last = joined.pop()
+            node = Node(last.source + node.source, last.literal + node.literal)
+        joined.append(node)
+    return joined
 
 
-def _in_word(piece: Piece) -> bool:
-    return _plain(piece) and _WORD.fullmatch(piece.literal) is not None
+def _is_in_word(node: Node) -> bool:
+    return _is_literal(node) and _WORD.fullmatch(node.literal) is not None
 
 
-def _plain(piece: Piece) -> bool:
-    return bool(piece.literal) and not piece.repeated
+def _is_literal(node: Node) -> bool:
+    return bool(node.literal) and not node.repeated
 
 
-def _wanted(steps: Sequence[Piece]) -> str:
-    """The first step as the filter file spells it; if it is text, with all text that follows."""
-    source = "".join(step.source for step in takewhile(_plain, steps)) or steps[0].source
+def _expected(nodes: Sequence[Node]) -> str:
+    """The first node in the syntax of filter files; if it is literal, with all that follow it."""
+    source = "".join(node.source for node in takewhile(_is_literal, nodes)) or nodes[0].source
     if source in ("$", r"\z"):
         return END
-    for plain, tag in _SPELT.items():
-        source = source.replace(plain, tag)
-    return _short(source)
+    for expanded, placeholder in _PLACEHOLDERS.items():
+        source = source.replace(expanded, placeholder)
+    return _shorten(source)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_WANTED else text[: _LONGEST_WANTED - 1] + "…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_EXPECTED else text[: _MAX_EXPECTED - 1] + "…"
 
 
-def _escaped(text: bytes) -> list[str]:
-    """Each byte as it is shown; other alphabets too would shift the caret, or hide something."""
+def _escape(text: bytes) -> list[str]:
+    """Each byte as shown. Only ASCII is printed: other alphabets would shift the caret."""
     return [chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in text]
 
 
-def _fitting(shown: list[str]) -> list[str]:
-    """As many from the start as there is room for."""
-    widths = accumulate(map(len, shown))
-    return [one for one, width in zip(shown, widths, strict=True) if width <= _ROUND]
+def _fitting(columns: list[str]) -> list[str]:
+    """The first strings that fit into the context together."""
+    widths = accumulate(map(len, columns))
+    return [text for text, width in zip(columns, widths, strict=True) if width <= _CONTEXT]
 
 
-def _printable(text: str) -> str:
+def _escape_control(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode-escape").decode() for c in text)

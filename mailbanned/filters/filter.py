@@ -1,9 +1,7 @@
-"""A filter: the patterns of one kind of failure, with the samples that prove them.
+"""A filter: the patterns for one kind of failure, with the samples that prove them.
 
-Samples are part of a filter, not of its tests: `mailbanned check` and the daemon's start run them,
-so that a filter which stopped catching what it promises is a configuration error, not a surprise.
-
-Runs a filter's own samples: what is wrong with it, one sentence each.
+Samples are part of a filter, not of its tests: `mailbanned check` and the daemon's start run them.
+So a filter that no longer catches what it promises is a configuration error.
 """
 
 from __future__ import annotations
@@ -13,40 +11,39 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import NamedTuple
 
-from mailbanned.filters.diagnose import show, stops
-from mailbanned.filters.pattern import Pattern
-from mailbanned.logformat.messages import plain
-from mailbanned.logformat.syslog import split
-from mailbanned.logformat.timestamps import Stamps
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.filters.diagnose import first_mismatch, show
+from mailbanned.filters.pattern import Finding, Pattern
+from mailbanned.logformat.messages import join_parts
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Failure, Line
 
-
-class FilterError(ValueError):
-    """A filter that cannot be used; the text says why."""
+# The day of the samples: it infers the year of timestamps that have none.
+_NOW = 1_777_600_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A raw log line and its right verdict.
+    """A raw log line and its expected finding.
 
-    line: one line, or several where a container runtime has cut one up.
-    kind: what a pattern must say of it (see pattern.KINDS); "" if none may call it a failure.
-    address, user: what is reported then. times: of how many attempts, None if that is left open.
+    line: one line, or several if a container runtime has split one.
+    kind: the kind of the pattern that must match (pattern.KINDS); "" if none may report a failure.
+    address, user: what the pattern must report.
+    attempts: the number of attempts it must report; None if any will do.
     """
 
     line: bytes
     kind: str
     address: str | None = None
     user: str | None = None
-    times: int | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Patterns are tried in order; the first that fits decides what the line is.
+    """Patterns in order: the first one that matches a line decides what the line is.
 
-    suspects: texts that failures have. A line with one of them that fits no pattern is reported,
-        since a server may have changed its words.
+    suspects: texts of failures. A line that holds one of them and matches no pattern is reported,
+        since a server may have changed its messages.
     outage: the failures come from a login backend and mean nothing while it is down.
     """
 
@@ -57,71 +54,72 @@ class Filter:
     suspects: tuple[bytes, ...] = ()
     outage: bool = False
 
-    def match(self, line: Line) -> Failure | Sign | None:
-        """What the line is, None if no pattern fits."""
+    def match(self, line: Line) -> Finding | None:
+        """Returns what the first matching pattern finds, None if no pattern matches."""
         for pattern in self.patterns:
-            if found := pattern.find(line):
-                return found
+            if finding := pattern.find(line):
+                return finding
         return None
 
 
-# The samples' day; stamps without a year are read as if it were then.
-_NOW = 1_777_600_000.0
+class SampleFailure(NamedTuple):
+    """How a sample differs from what its filter finds.
 
-
-class Finding(NamedTuple):
-    """What a sample says against its filter: one sentence, and lines that show the place."""
+    text: one sentence. shown: lines that show where the nearest pattern stops matching, or "".
+    """
 
     text: str
     shown: str = ""
 
 
-def problems(filter_: Filter) -> list[Finding]:
-    """What the samples say against the filter; empty if all is well."""
-    found = (_problem(filter_, sample) for sample in filter_.samples)
-    return [finding for finding in found if finding is not None]
+def run_samples(filter_: Filter) -> list[SampleFailure]:
+    """Returns the failures of the filter's samples; an empty list if all pass."""
+    failures = (_run(filter_, sample) for sample in filter_.samples)
+    return [failure for failure in failures if failure is not None]
 
 
-def _problem(filter_: Filter, sample: Sample) -> Finding | None:
+def _run(filter_: Filter, sample: Sample) -> SampleFailure | None:
     raw = sample.line.decode("utf-8", "replace")
-    line = _line(sample.line)
-    found = filter_.match(line)
-    kind = _kind(found)
+    line = _parse(sample.line)
+    finding = filter_.match(line)
     if not sample.kind:
-        if kind != "failure" or found is None:
+        if not isinstance(finding, Failure):
             return None
-        return Finding(f"miss matches ({found.pattern}, {found.address}): {raw}")
-    if found is None:
-        return Finding(f"hit does not match: {raw}", _nearest(filter_, line))
-    if kind != sample.kind:
-        return Finding(f"hit is {kind} ({found.pattern}) instead of {sample.kind}: {raw}")
-    if (found.address, found.user) != (sample.address, sample.user):
-        return Finding(
-            f"hit reports {found.address}, user {found.user!r} instead of "
+        return SampleFailure(f"miss matches ({finding.pattern}, {finding.address}): {raw}")
+    if finding is None:
+        return SampleFailure(f"hit does not match: {raw}", _show_nearest(filter_, line))
+    pattern = next(p for p in filter_.patterns if p.full_name == finding.pattern)
+    if pattern.kind != sample.kind:
+        return SampleFailure(
+            f"hit is {pattern.kind} ({pattern.full_name}) instead of {sample.kind}: {raw}"
+        )
+    if (finding.address, finding.user) != (sample.address, sample.user):
+        return SampleFailure(
+            f"hit reports {finding.address}, user {finding.user!r} instead of "
             f"{sample.address}, user {sample.user!r}: {raw}"
         )
-    if sample.times is not None and isinstance(found, Failure) and found.attempts != sample.times:
-        return Finding(f"hit tells of {found.attempts} attempts instead of {sample.times}: {raw}")
-    pattern = next(p for p in filter_.patterns if p.rule == found.pattern)
+    attempts = finding.attempts if isinstance(finding, Failure) else None
+    if attempts is not None and sample.attempts not in (None, attempts):
+        return SampleFailure(f"hit reports {attempts} attempts instead of {sample.attempts}: {raw}")
     if any(literal not in line.text for literal in pattern.literals):
-        return Finding(f"literal of {found.pattern} does not stand in its hit: {raw}")
+        return SampleFailure(f"hit does not contain a literal of {pattern.full_name}: {raw}")
     return None
 
 
-def _line(raw: bytes) -> Line:
-    """The sample as a line; of several (a cut-up one) what they are when joined."""
-    whole = plain(raw.rstrip(b"\n") + b"\n").rstrip(b"\n")
-    return split(whole.rpartition(b"\n")[2], 1, Stamps(UTC), _NOW)
+def _parse(raw: bytes) -> Line:
+    """The line of a sample, joined if a container runtime has split it."""
+    joined = join_parts(raw.rstrip(b"\n") + b"\n").rstrip(b"\n")
+    return Line(*LineParser(UTC).parse(joined.rpartition(b"\n")[2], 1, _NOW))
 
 
-def _kind(found: Failure | Sign | None) -> str:
-    return "failure" if isinstance(found, Failure) else found.kind if found else ""
-
-
-def _nearest(filter_: Filter, line: Line) -> str:
-    """Where the pattern that comes furthest stops fitting the line."""
-    tried = [(p, stop) for p in filter_.patterns if (stop := stops(p.text, line.text))]
-    if not tried:
+def _show_nearest(filter_: Filter, line: Line) -> str:
+    """Shows where the pattern that matches most of the line stops matching."""
+    mismatches = [
+        (pattern, mismatch)
+        for pattern in filter_.patterns
+        if (mismatch := first_mismatch(pattern.text, line.text))
+    ]
+    if not mismatches:
         return ""
-    pattern, stop = max(tried, key=lambda one: one[1].at)
-    return f"pattern {pattern.name} comes furthest:\n{show(stop, line.text)}"
+    pattern, mismatch = max(mismatches, key=lambda pair: pair[1].offset)
+    return f"pattern {pattern.name} comes furthest:\n{show(mismatch, line.text)}"

@@ -1,234 +1,170 @@
-"""Blocks -> Failures and Signs, for all filters of one source at once.
+"""Blocks -> what their lines report, for all filters of one source at once.
 
-Almost every line of a mail log is of no interest, so lines are not even looked at one by one: a
-few literals are searched in the whole block (memory speed), and only the lines round a find are
-cut out, stripped of their prefix and given to the patterns that own the literal.
+Almost no line of a mail log matches any filter, so lines are not even looked at one by one. The
+prefilter searches the whole block for a few literals, at memory speed. Only the lines that hold one
+are parsed and given to the patterns that own the literal.
 
-Known limit: a line over 8 KiB is passed over and counted; the servers cut theirs at 2 KB or less.
+Known limit: a line over 8 KiB is skipped and counted; the servers truncate theirs to 2 KB or less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
+from mailbanned.bounded import BoundedDict
 from mailbanned.filters.filter import Filter
-from mailbanned.filters.pattern import Chooser, Find, Pattern, PatternError
-from mailbanned.filters.prefilter import Search, minimal
-from mailbanned.filters.stats import Hits, Tally
-from mailbanned.logformat.syslog import fields
-from mailbanned.logformat.timestamps import Stamps
-from mailbanned.model import Failure, Line, LineFields, Sign
+from mailbanned.filters.pattern import Find, Ignored
+from mailbanned.filters.prefilter import Prefilter, drop_superstrings
+from mailbanned.filters.stats import FilterStats, PatternStats
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line, LineFields, LogEvent
 
-LONGEST_LINE = 8192
-# After so many lines of a kind it may be worth to compile their patterns into one.
-_RARE = 500
-# One pass over a line costs as much as finding half a pattern in vain, or asking for 32 texts.
-_VAIN, _ASKED = 2, 32
-_MOST_GATHERED = 8
-# Real lines hold some dozen combinations of texts; who attacks may write as many as he likes.
-_MOST_PLANS = 1000
+MAX_LINE = 8192
+# Real lines hold some dozen combinations of literals; an attacker may write any number of them.
+_MAX_DISPATCHES = 1000
 
 
-class _Try(NamedTuple):
-    """A pattern to try on lines that hold this text, and where its hits are counted."""
+class _Candidate(NamedTuple):
+    """A pattern to try on a line, if the line holds the literal."""
 
-    text: bytes
+    literal: bytes
     find: Find
-    hits: Hits
+    stats: PatternStats
 
 
-_Tries = tuple[tuple[_Try, ...], ...]
+class _Dispatch(NamedTuple):
+    """What to try on a line that holds certain literals.
 
-
-class _Plan:
-    """What to do with a line that holds certain literals.
-
-    tries: the patterns to try, filter by filter. suspect: whether it looks like a failure.
-    rare: so many more lines, and it may be worth to choose the patterns in one pass. vain: how many
-    patterns were tried since the last time that it was not, and told of no failure.
-    which: finds the places of the patterns that match in one pass; None before it is worth it.
-    chosen: what to try if just these match, as far as `choose` was asked.
+    filters: the candidates, by filter. is_suspect: a part of the literals is in a suspect text.
     """
 
-    __slots__ = ("_patterns", "chosen", "rare", "suspect", "tries", "vain", "which")
-
-    def __init__(self, filters: Sequence[Sequence[tuple[_Try, Pattern]]], suspect: bool) -> None:
-        self.tries: _Tries = tuple(tuple(one for one, _ in each) for each in filters)
-        self.suspect = suspect
-        self.rare = _RARE
-        self.vain = 0
-        self._patterns = filters
-        self.which: Callable[[bytes], list[int]] | None = None
-        self.chosen: dict[tuple[int, ...], _Tries] = {}
-
-    def is_slow(self) -> bool:
-        """Whether, of the last lines, one pass over each would have been quicker."""
-        patterns = sum(map(len, self.tries))
-        slow = _VAIN * self.vain / _RARE + patterns / _ASKED > 1
-        self.rare, self.vain = _RARE, 0
-        return slow
-
-    def gather(self) -> bool:
-        """From now on the patterns that match are found together, which costs a compilation.
-
-        False if they are too many for that. It is to be tried once only.
-        """
-        self.rare = 0
-        with suppress(PatternError):
-            every = [pattern for each in self._patterns for _, pattern in each]
-            self.which = Chooser(every).which
-        return self.which is not None
-
-    def choose(self, which: tuple[int, ...]) -> _Tries:
-        """The patterns to try on a text if just these match."""
-        if not which:
-            return self.tries
-        filters, number = [], 0
-        for each in self._patterns:
-            matching = []
-            for one, pattern in each:
-                if number in which:
-                    matching.append(_Try(b"", pattern.find_certain, one.hits))
-                number += 1
-            filters.append(tuple(matching))
-        self.chosen[which] = tuple(one for one in filters if one)
-        return self.chosen[which]
+    filters: Sequence[Sequence[_Candidate]]
+    is_suspect: bool
 
 
 class FilterSet:
-    """The filters that share one source, and how that source writes its time stamps.
+    """The filters that share one source.
 
-    tally: what is counted goes there.
-    on_unmatched: is given the lines that look like a failure and fit no pattern.
+    parser: parses the lines of the source. stats: is updated.
+    searched: the literals that the prefilter searches for.
     """
 
     def __init__(
-        self, filters: Sequence[Filter], stamps: Stamps, tally: Tally | None = None
+        self, filters: Sequence[Filter], parser: LineParser, stats: FilterStats | None = None
     ) -> None:
-        self.stamps = stamps
-        self.tally = tally or Tally()
+        self.stats = stats or FilterStats()
         self.filters = tuple(filters)
-        self._suspects = tuple({suspect: None for one in filters for suspect in one.suspects})
-        self._tries, keys = self._chosen()
-        #: What every block is searched for.
-        self.searched = minimal([*self._suspects, *keys])
-        self._search = Search(self.searched)
-        self._plans: dict[int, _Plan] = {}
-        self._gathered = 0
-        self.on_unmatched: Callable[[Line], None] | None = None
+        self._parse = parser.parse
+        self._suspects = tuple(dict.fromkeys(text for f in filters for text in f.suspects))
+        self._candidates = self._choose_candidates()
+        keys = [key for candidates in self._candidates for key, _ in candidates]
+        self.searched = drop_superstrings([*self._suspects, *keys])
+        self._prefilter = Prefilter(self.searched)
+        self._dispatches = BoundedDict[int, _Dispatch](_MAX_DISPATCHES)
         self._line: LineFields = (0, None, b"", 1)
 
     @property
     def text(self) -> bytes:
-        """The text of the line of the last finding."""
+        """The text of the line of the last event that `read` has yielded."""
         return self._line[2]
 
-    def _chosen(self) -> tuple[list[list[tuple[bytes, _Try, Pattern]]], list[bytes]]:
-        """Which text each pattern is found by: one that is searched for anyway, if it has one.
+    def _choose_candidates(self) -> list[list[tuple[bytes, _Candidate]]]:
+        """The patterns of each filter, and which of its literals each is searched by.
 
-        The fewer texts are searched for, the fewer lines are looked at; a pattern on a line that
-        it does not fit costs little. It is tried if another of its texts is in the line, too.
+        A literal that is searched for anyway is preferred: the fewer literals, the fewer lines
+        are parsed, and a pattern that does not match costs little. A pattern is tried only if
+        another one of its literals is in the line, too.
         """
-        tries: list[list[tuple[bytes, _Try, Pattern]]] = []
-        keys: list[bytes] = []
-        for one in self.filters:
-            tries.append([])
-            for pattern in one.patterns:
-                known = [*self._suspects, *keys]
-                shared = (lit for lit in pattern.literals if any(key in lit for key in known))
-                key = next(shared, pattern.literals[0])
+        chosen: list[list[tuple[bytes, _Candidate]]] = []
+        keys = list(self._suspects)
+        for filter_ in self.filters:
+            chosen.append([])
+            for pattern in filter_.patterns:
+                literals = pattern.literals
+                shared = (text for text in literals if any(key in text for key in keys))
+                key = next(shared, literals[0])
                 keys.append(key)
-                also = next((lit for lit in pattern.literals if lit not in key), b"")
-                hits = self.tally.hits(pattern.rule)
-                tries[-1].append((key, _Try(also, pattern.find, hits), pattern))
-        return tries, keys
+                other = next((text for text in literals if text not in key), b"")
+                stats = self.stats.pattern(pattern.full_name)
+                chosen[-1].append((key, _Candidate(other, pattern.find, stats)))
+        return chosen
 
     def read(
-        self, block: bytes, now: float, first_line: int | None = 1
-    ) -> Iterator[Failure | Sign]:
-        """What a block of whole lines says, in line order; a line has one finding per filter.
+        self,
+        block: bytes,
+        now: float,
+        first_line: int | None = 1,
+        on_unmatched: Callable[[Line], None] | None = None,
+    ) -> Iterator[LogEvent]:
+        """Yields what the lines of a block report, in their order: one event a line and filter.
 
-        block: each message is in one line (see containers.plain).
-        now: for stamps without a year. first_line: the number of the block's first line. If it is
-            None, lines are numbered by the byte they begin at, since counting them takes its time.
+        block: whole lines, each message in one of them (see messages.join_parts).
+        now: infers the year of timestamps, and is the time of lines that have none.
+        first_line: the number of the block's first line. None: lines are numbered by the byte at
+            which they start, since counting them takes time.
+        on_unmatched: is given the lines that hold a suspect text and match no pattern.
         """
-        stamps, plans = self.stamps, self._plans
-        # The line behind the last one that was looked at: its number, and where it begins.
-        following, after = first_line, 0
-        for start, end, mask in self._search.lines(block):
-            number = start
-            if following is not None:
-                number = following
-                if start != after:
-                    number += block.count(b"\n", after, start)
-                following, after = number + 1, end + 1
-            if end - start > LONGEST_LINE:
-                self.tally.overlong += 1
-                continue
-            line = fields(block[start:end], number, stamps, now)
-            plan = plans.get(mask) or self._plan(mask)
-            self._line = line
-            _, at, text, _ = line
-            known, vain = False, 0
-            which = plan.which
-            if which is None:
-                every = plan.tries
-            else:
-                matching = tuple(which(text))
-                every = plan.chosen.get(matching) or plan.choose(matching)
-            for tries in every:
-                for also, find, hits in tries:
-                    if also not in text:
+        for line, mask in self._candidate_lines(block, now, first_line):
+            dispatch = self._dispatches.get(mask) or self._add_dispatch(mask)
+            _, at, text, _ = self._line = line
+            is_matched = False
+            for candidates in dispatch.filters:
+                for literal, find, stats in candidates:
+                    if literal not in text or (finding := find(line)) is None:
                         continue
-                    found = find(line)
-                    if found is None:
-                        vain += 1
-                        continue
-                    hits.count += 1
-                    hits.last_at = now if at is None else at
-                    known = True
-                    if type(found) is Failure or found[2] != "known":
-                        yield found
-                    else:
-                        vain += 1
+                    stats.count += 1
+                    stats.last_at = now if at is None else at
+                    is_matched = True
+                    if not isinstance(finding, Ignored):
+                        yield finding
                     break
-            if which is None:
-                plan.vain += vain
-                plan.rare -= 1
-                if not plan.rare and plan.is_slow():
-                    self._gather(plan)
-            if plan.suspect and not known:
-                self._note_unmatched(Line(*line), now)
+            if dispatch.is_suspect and not is_matched:
+                self._note_unmatched(Line(*line), now, on_unmatched)
 
-    def _gather(self, plan: _Plan) -> None:
-        """Only a few kinds of lines may have this, for the memory."""
-        if self._gathered < _MOST_GATHERED:
-            self._gathered += plan.gather()
+    def _candidate_lines(
+        self, block: bytes, now: float, first_line: int | None
+    ) -> Iterator[tuple[LineFields, int]]:
+        """Yields the lines that hold a literal, with the mask of their literals."""
+        parse = self._parse
+        # The line after the last one that was parsed: its number, and where it starts.
+        next_number, next_start = first_line, 0
+        for start, end, mask in self._prefilter.lines(block):
+            number = start
+            if next_number is not None:
+                number = next_number
+                if start != next_start:
+                    number += block.count(b"\n", next_start, start)
+                next_number, next_start = number + 1, end + 1
+            if end - start > MAX_LINE:
+                self.stats.overlong += 1
+                continue
+            yield parse(block[start:end], number, now), mask
 
-    def _note_unmatched(self, line: Line, now: float) -> None:
+    def _note_unmatched(
+        self, line: Line, now: float, on_unmatched: Callable[[Line], None] | None
+    ) -> None:
         if not any(suspect in line.text for suspect in self._suspects):
-            return  # it holds only a part of one, which is searched for elsewhere
-        tally = self.tally
-        tally.unmatched += 1
-        tally.unmatched_line = line.text
-        tally.unmatched_at = now if line.at is None else line.at
-        if self.on_unmatched is not None:
-            self.on_unmatched(line)
+            return  # it holds a literal that is only a part of a suspect text
+        self.stats.unmatched += 1
+        self.stats.unmatched_line = line.text
+        self.stats.unmatched_at = now if line.at is None else line.at
+        if on_unmatched is not None:
+            on_unmatched(line)
 
-    def _plan(self, mask: int) -> _Plan:
-        """What to do with a line that holds just the literals of the mask."""
-        present = [lit for bit, lit in enumerate(self.searched) if mask & (1 << bit)]
+    def _add_dispatch(self, mask: int) -> _Dispatch:
+        """What to try on a line that holds just the literals of the mask."""
+        present = [text for bit, text in enumerate(self.searched) if mask & (1 << bit)]
 
-        def perhaps(literal: bytes) -> bool:
-            return any(one in literal for one in present)
+        def may_hold(literal: bytes) -> bool:
+            return any(text in literal for text in present)
 
-        tries = ([(one, p) for key, one, p in each if perhaps(key)] for each in self._tries)
-        suspect = any(perhaps(one) for one in self._suspects)
-        plan = _Plan([each for each in tries if each], suspect)
-        if len(self._plans) >= _MOST_PLANS:
-            self._plans.clear()
-            self._gathered = 0
-        self._plans[mask] = plan
-        return plan
+        filters = (
+            tuple(candidate for key, candidate in candidates if may_hold(key))
+            for candidates in self._candidates
+        )
+        dispatch = self._dispatches[mask] = _Dispatch(
+            tuple(candidates for candidates in filters if candidates),
+            any(may_hold(suspect) for suspect in self._suspects),
+        )
+        return dispatch

@@ -1,53 +1,75 @@
-"""One pattern: google-re2 behind the spellings that filter files use.
+"""One pattern of a filter, compiled with google-re2 from the syntax of filter files.
 
-A pattern covers the whole text from the program tag to the end of the line; it is anchored at
-both ends whether or not it says so. RE2 matches in time linear in the line, whatever the pattern
-and the line. This is the only file that knows the library.
+A pattern matches the whole text of a line, from the program tag to the end. It is anchored at both
+ends whether or not it says so. RE2 takes time linear in the line, whatever the pattern and the
+line. No other module imports the library.
 
-How filter files spell a pattern, and what that means in RE2.
+Placeholders of filter files, and what they match:
 
-<ADDR>                  the client's address (also spelled <HOST>)
-<USER>                  the attempted account: anything
-<F-USER>...</F-USER>    the attempted account, where it must look like what stands between
-<SESSION>...</SESSION>  the server's name of the connection: lines of one session that tell of
-                        the same attempt count once
+<ADDR>                  the client's address; <HOST> is the same
+<USER>                  the attempted account: any text
+<F-USER>...</F-USER>    the attempted account, where it must match what is inside
+<SESSION>...</SESSION>  the server's name of the connection: lines of one session that report the
+                        same attempt count once
 <PASSDB>...</PASSDB>    the account database that refused
-<TIMES>...</TIMES>      a number: so many attempts does the line tell of
-<MAIL>                  a mail address in angle brackets as Postfix writes it; what stands in
-                        quotes inside it may be anything, even brackets and whole messages
+<TIMES>...</TIMES>      a number: how many attempts the line reports
+<MAIL>                  a mail address in angle brackets as Postfix writes it; a quoted part may
+                        hold any text, even brackets and whole messages
+
+Known limit: google-re2 has no public call for bytes and the spans of groups that is as fast as the
+private `_regexp.Match`; its match objects cost three times as much as the search.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import re2
 
 from mailbanned.address import parse_address
-from mailbanned.filters.regex import SHORTEST, required
-from mailbanned.model import Failure, LineFields, Sign
+from mailbanned.filters.regex import MIN_LITERAL, required_literals
+from mailbanned.model import (
+    MAX_ATTEMPTS,
+    Failure,
+    LineFields,
+    LogEvent,
+    LoginSucceeded,
+    OutageReported,
+)
 
 _WHOLE = re2._Anchor.ANCHOR_BOTH
 _START = re2._Anchor.ANCHOR_START
-_new = tuple.__new__  # half the cost of Failure(...)
-
-#: What a matching line is: a failure; one that looks like a failure and is none; a login that was
-#: let in; a server's word that it cannot reach its accounts.
-KINDS = ("failure", "known", "success", "outage")
-
-#: Looks at a line.
-Find = Callable[[LineFields], Failure | Sign | None]
-
-# What a Chooser may take at most; those of the shipped filters take a tenth of it.
-_CHOOSER_BYTES = 4 << 20
-
-#: However many attempts a line tells of, no more are believed.
-MOST_TIMES = 10
+_new_tuple = tuple.__new__  # half the cost of Failure(...)
 
 # What servers write where no name was given.
 _NO_NAME = frozenset({b"", b"(unavailable)", b"?"})
+
+
+class Ignored(NamedTuple):
+    """One matched line that looks like a failure and is none. Its fields are those of Failure."""
+
+    number: int
+    at: float | None
+    address: str | None
+    user: str | None
+    pattern: str
+
+
+#: What a pattern finds in a line.
+Finding = LogEvent | Ignored
+Find = Callable[[LineFields], Finding | None]
+
+_EVENTS: dict[str, Callable[..., Finding]] = {
+    "ignore": Ignored,
+    "success": LoginSucceeded,
+    "outage": OutageReported,
+}
+
+#: What a matching line is: a failure; a line that looks like a failure and is none; a successful
+#: login; a server's report that it cannot reach its account database.
+KINDS = ("failure", *_EVENTS)
 
 
 class PatternError(ValueError):
@@ -57,88 +79,121 @@ class PatternError(ValueError):
 class Pattern:
     """A compiled pattern.
 
-    name: short, for status and logs; rule: "filter/name".
-    match: what the line must look like, from the end of the tag on; `tag` stands before it.
-    literal: text that every matching line contains; found in the pattern if not given.
-    kind: one of KINDS. summary: matching lines may only sum up what others have told (see Failure).
+    name: a short name, for status and logs. full_name: "filter/name".
+    match: the pattern from the end of the program tag on; `tag` is the pattern of the tag.
+    literal: text that every matching line contains; derived from the pattern if it is "".
+    kind: one of KINDS.
+    summary: a matching line may sum up attempts that other lines reported (see Failure).
 
+    text: the whole pattern in RE2's syntax.
     literals: texts that every matching line contains, the best one to search for first.
+    find: returns what a line reports; None if its text does not match.
     """
 
     def __init__(
-        self, filter_name: str, name: str, *, match: str, tag: str = "", literal: str = "",
-        kind: str = "failure", summary: bool = False,
-    ) -> None:  # fmt: skip
-        self._made_of = (filter_name, name, match, tag, literal, kind, summary)
+        self,
+        filter_name: str,
+        name: str,
+        *,
+        match: str,
+        tag: str = "",
+        literal: str = "",
+        kind: str = "failure",
+        summary: bool = False,
+    ) -> None:
+        self._arguments = (filter_name, name, match, tag, literal, kind, summary)
         self.name = name
-        self.rule = f"{filter_name}/{name}"
+        self.full_name = f"{filter_name}/{name}"
         self.kind = kind
         self.summary = summary
         try:
-            written = expand(match)
-            self.text = f"(?:{expand(tag)})(?:{written})"
-        except SpellingError as error:
+            expanded = expand_placeholders(match)
+            self.text = f"(?:{expand_placeholders(tag)})(?:{expanded})"
+        except PlaceholderError as error:
             raise PatternError(str(error)) from None
-        if "(?P<addr>" not in written and kind in ("failure", "success"):
+        if "(?P<addr>" not in expanded and kind in ("failure", "success"):
             raise PatternError("the pattern has no <ADDR>: it cannot say whom to ban")
         compiled = _compile(self.text)
-        self.literals = _literals(literal, written, self.text)
-        #: What a line says if its whole text matches, else None.
-        self.find = _finder(compiled, self.rule, kind, summary)
-        #: The same for a line whose text is known to match.
-        self.find_certain = self.find
-        if kind == "known" and "(?P<addr>" not in written:
-            nothing_more = Sign(0, None, kind, None, None, self.rule)
-            self.find_certain = lambda _: nothing_more
+        self.literals = _literals(literal, expanded, self.text)
+        self.find = _finder(compiled, self.full_name, kind, summary)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as what it was made of: compiled patterns do not travel."""
-        return _made, self._made_of
+        """Pickles the arguments: compiled patterns cannot be pickled."""
+        return _unpickle, self._arguments
 
 
-def _finder(compiled: Any, rule: str, kind: str, summary: bool) -> Find:
-    """How a pattern looks at lines. Made once, since local names are what Python finds fastest."""
-    groups = {group.decode(): at for group, at in compiled.groupindex.items()}
+def _unpickle(
+    filter_name: str, name: str, match: str, tag: str, literal: str, kind: str, summary: bool
+) -> Pattern:
+    return Pattern(
+        filter_name, name, match=match, tag=tag, literal=literal, kind=kind, summary=summary
+    )
+
+
+def _finder(compiled: Any, full_name: str, kind: str, summary: bool) -> Find:
+    """Returns Pattern.find: a closure, since Python reads local names fastest."""
+    groups = {name.decode(): number for name, number in compiled.groupindex.items()}
     in_addr, in_user = groups.get("addr"), groups.get("user")
-    in_session, in_passdb = groups.get("session"), groups.get("passdb")
-    in_times = groups.get("times")
-    more = bool(in_session or in_passdb or in_times or summary)
-    # Below the library's own match objects, which cost three times as much as the search.
-    match, whole = compiled._regexp.Match, _WHOLE
-    if kind == "failure" and in_addr is not None and not more:
-        return _finder_of_failures(match, rule, in_addr, in_user)
+    if kind != "failure" or in_addr is None:
+        return _event_finder(compiled, full_name, kind, in_addr, in_user)
+    if summary or groups.keys() - {"addr", "user"}:
+        return _detailed_failure_finder(compiled, full_name, summary, groups)
+    return _failure_finder(compiled, full_name, in_addr, in_user)
 
-    def find(line: LineFields) -> Failure | Sign | None:
-        number, at, text, times = line
-        spans = match(whole, text, 0, len(text))
+
+def _event_finder(
+    compiled: Any, full_name: str, kind: str, in_addr: int | None, in_user: int | None
+) -> Find:
+    """The finder of patterns whose lines are no failures."""
+    match, event = compiled._regexp.Match, _EVENTS[kind]
+
+    def find(line: LineFields) -> Finding | None:
+        number, at, text, _ = line
+        spans = match(_WHOLE, text, 0, len(text))
         if spans[0][0] < 0:
             return None
-        address = user = None
+        address = None
         if in_addr is not None:
             start, end = spans[in_addr]
             address = parse_address(text[start:end])
             if address is None:
                 return None
-        if in_user is not None:
-            start, end = spans[in_user]
-            name = text[start:end]
-            user = None if name in _NO_NAME else name.decode("utf-8", "replace")
-        if kind != "failure" or address is None:
-            return Sign(number, at, kind, address, user, rule)
-        session, passdb = _text(text, spans, in_session), _text(text, spans, in_passdb)
-        if in_times is not None:
-            times = min(MOST_TIMES, times * _number(_text(text, spans, in_times)))
-        return Failure(number, at, address, user, rule, summary, session, passdb, times)
+        return event(number, at, address, _user(text, spans, in_user), full_name)
 
     return find
 
 
-def _finder_of_failures(match: Any, rule: str, in_addr: int, in_user: int | None) -> Find:
-    """How most patterns look at lines: they say who failed, and perhaps as whom."""
-    whole, new, parse, no_name = _WHOLE, _new, parse_address, _NO_NAME
+def _detailed_failure_finder(
+    compiled: Any, full_name: str, summary: bool, groups: dict[str, int]
+) -> Find:
+    """The finder of failures that report more than an address and an account."""
+    match, in_addr, in_user = compiled._regexp.Match, groups["addr"], groups.get("user")
+    in_session, in_passdb = groups.get("session"), groups.get("passdb")
+    in_times = groups.get("times")
 
     def find(line: LineFields) -> Failure | None:
-        number, at, text, times = line
+        number, at, text, attempts = line
+        spans = match(_WHOLE, text, 0, len(text))
+        start, end = spans[in_addr]
+        if start < 0 or (address := parse_address(text[start:end])) is None:
+            return None
+        user = _user(text, spans, in_user)
+        session, passdb = _text(text, spans, in_session), _text(text, spans, in_passdb)
+        if in_times is not None:
+            attempts = min(MAX_ATTEMPTS, attempts * _number(_text(text, spans, in_times)))
+        return Failure(number, at, address, user, full_name, summary, session, passdb, attempts)
+
+    return find
+
+
+def _failure_finder(compiled: Any, full_name: str, in_addr: int, in_user: int | None) -> Find:
+    """The finder of most patterns: failures with an address and perhaps an account."""
+    match, whole, new, parse, no_name = (
+        compiled._regexp.Match, _WHOLE, _new_tuple, parse_address, _NO_NAME,
+    )  # fmt: skip
+
+    def find(line: LineFields) -> Failure | None:
+        number, at, text, attempts = line
         spans = match(whole, text, 0, len(text))
         start, end = spans[in_addr]
         if start < 0 or (address := parse(text[start:end])) is None:
@@ -149,13 +204,22 @@ def _finder_of_failures(match: Any, rule: str, in_addr: int, in_user: int | None
             name = text[start:end]
             if name not in no_name:
                 user = name.decode("utf-8", "replace")
-        return new(Failure, (number, at, address, user, rule, False, None, None, times))
+        return new(Failure, (number, at, address, user, full_name, False, None, None, attempts))
 
     return find
 
 
+def _user(text: bytes, spans: list[tuple[int, int]], group: int | None) -> str | None:
+    """The account in a group, None if the line names none."""
+    if group is None:
+        return None
+    start, end = spans[group]
+    name = text[start:end]
+    return None if name in _NO_NAME else name.decode("utf-8", "replace")
+
+
 def _text(text: bytes, spans: list[tuple[int, int]], group: int | None) -> str | None:
-    """What a group holds, None if it took no part or is empty."""
+    """The text of a group, None if it did not match or is empty."""
     if group is None:
         return None
     start, end = spans[group]
@@ -163,115 +227,79 @@ def _text(text: bytes, spans: list[tuple[int, int]], group: int | None) -> str |
 
 
 def _number(text: str | None) -> int:
-    """At least one, and many if it is long."""
+    """The number in a text: at least 1, and at most MAX_ATTEMPTS if it has over 3 digits."""
     if text is None or not (text.isascii() and text.isdigit()):
         return 1
-    return max(1, int(text)) if len(text) <= 3 else MOST_TIMES
-
-
-def _made(
-    filter_name: str, name: str, match: str, tag: str, literal: str, kind: str, summary: bool
-) -> Pattern:
-    return Pattern(
-        filter_name, name, match=match, tag=tag, literal=literal, kind=kind, summary=summary
-    )
+    return max(1, int(text)) if len(text) <= 3 else MAX_ATTEMPTS
 
 
 def _literals(given: str, match: str, whole: str) -> tuple[bytes, ...]:
-    """The given text, then those found in the pattern, long ones first.
+    """The given text, then those derived from the pattern, longest first.
 
-    The tag is only looked into if the match has none: every line of a program has its tag.
+    Texts of the tag are used only if the match has none: every line of a program has its tag.
     """
-    found = sorted(required(match) or required(whole), key=len, reverse=True)
-    if not given and not found:
+    derived = sorted(required_literals(match) or required_literals(whole), key=len, reverse=True)
+    if not given and not derived:
         raise PatternError(
-            f"no text of {SHORTEST} bytes stands in every line that matches; "
-            "give one as literal, or write the pattern so that one does"
+            f"no text of {MIN_LITERAL} bytes is in every line that matches; "
+            "give one as literal, or write the pattern so that it has one"
         )
-    if given and len(given.encode()) < SHORTEST:
-        raise PatternError(f"literal {given!r} is too short to tell lines apart (4 bytes)")
-    return (given.encode(), *found) if given else tuple(found)
+    if given and len(given.encode()) < MIN_LITERAL:
+        raise PatternError(f"literal {given!r} is too short (at least {MIN_LITERAL} bytes)")
+    return (given.encode(), *derived) if given else tuple(derived)
 
 
-class Chooser:
-    """Which of many patterns match a text as a whole, found in one pass over it.
-
-    which: the places of those that match, in no order. It is empty as well if RE2 has not enough
-        memory to tell; then they have to be tried one by one. Raises PatternError if they are too
-        many.
-    """
-
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        chooser = re2._re2.Set(_WHOLE, _options(max_mem=_CHOOSER_BYTES))
-        for pattern in patterns:
-            chooser.Add(pattern.text.encode())
-        if not chooser.Compile():
-            raise PatternError("too many patterns to look for at once")
-        self.which: Callable[[bytes], list[int]] = chooser.Match
-
-
-class Prefix:
-    """The start of a pattern, to see how far a line fits it."""
+class PrefixMatcher:
+    """Matches the start of a line with a pattern in RE2's syntax. Raises PatternError."""
 
     def __init__(self, pattern: str) -> None:
         self._match = _compile(pattern, longest=True)._regexp.Match
 
     def match(self, text: bytes) -> int | None:
-        """Up to where the text fits at most, from its start; None if it does not."""
+        """Returns the length of the longest prefix of the text that matches, None without one."""
         end: int = self._match(_START, text, 0, len(text))[0][1]
         return None if end < 0 else end
 
 
-def compiled(pattern: str) -> Prefix:
-    """A pattern (RE2, without our tags) that tells how far texts fit it. Raises PatternError."""
-    return Prefix(pattern)
-
-
 def _compile(pattern: str, longest: bool = False) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes in, bytes out: any byte is a character
+    options.log_errors = False
+    options.longest_match = longest
     try:
-        return re2.compile(pattern.encode(), _options(longest=longest))
+        return re2.compile(pattern.encode(), options)
     except re2.error as error:
         reason = error.args[0] if error.args else error
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise PatternError(f"not a valid RE2 pattern: {text}") from None
 
 
-def _options(longest: bool = False, max_mem: int = 0) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1  # bytes in, bytes out: any byte is a character
-    options.log_errors = False
-    options.longest_match = longest
-    if max_mem:
-        options.max_mem = max_mem
-    return options
-
-
-_PLAIN = {
+_PLACEHOLDERS = {
     "<HOST>": "<ADDR>",
     "<ADDR>": r"(?P<addr>[0-9A-Fa-f:.]+)",
     "<USER>": r"(?P<user>.*)",
     "<MAIL>": r"""<(?:"(?:[^"\\]|\\.)*"|[^">])*>""",
 }
-_AROUND = {"F-USER": "user", "SESSION": "session", "PASSDB": "passdb", "TIMES": "times"}
-_TAG = re.compile(r"</?[A-Z][A-Z0-9_-]*>")
+_PAIRED = {"F-USER": "user", "SESSION": "session", "PASSDB": "passdb", "TIMES": "times"}
+_PLACEHOLDER = re.compile(r"</?[A-Z][A-Z0-9_-]*>")
 
 
-class SpellingError(ValueError):
-    """A pattern whose tags cannot be understood; the text says why."""
+class PlaceholderError(ValueError):
+    """A pattern whose placeholders are wrong; the text says why."""
 
 
-def expand(pattern: str) -> str:
-    """The pattern with our tags, and fail2ban's spellings of them, written out."""
-    for tag, meaning in _PLAIN.items():
-        pattern = pattern.replace(tag, meaning)
-    for tag, group in _AROUND.items():
+def expand_placeholders(pattern: str) -> str:
+    """The pattern in RE2's syntax: our placeholders and those of fail2ban replaced."""
+    for placeholder, meaning in _PLACEHOLDERS.items():
+        pattern = pattern.replace(placeholder, meaning)
+    for tag, group in _PAIRED.items():
         if pattern.count(f"<{tag}>") != pattern.count(f"</{tag}>"):
-            raise SpellingError(f"<{tag}> and </{tag}> do not stand in pairs")
+            raise PlaceholderError(f"<{tag}> and </{tag}> are not paired")
         pattern = pattern.replace(f"<{tag}>", f"(?P<{group}>").replace(f"</{tag}>", ")")
-    if left := _TAG.search(pattern):
-        known = ", ".join(f"<{tag}>" for tag in ("ADDR", "USER", "MAIL", *_AROUND))
-        raise SpellingError(f"unknown tag {left[0]}; known are {known}")
-    for group in ("addr", *_AROUND.values()):
+    if unknown := _PLACEHOLDER.search(pattern):
+        known = ", ".join(f"<{tag}>" for tag in ("ADDR", "USER", "MAIL", *_PAIRED))
+        raise PlaceholderError(f"unknown tag {unknown[0]}; known are {known}")
+    for group in ("addr", *_PAIRED.values()):
         if pattern.count(f"(?P<{group}>") > 1:
-            raise SpellingError(f"the {group} stands twice; write two patterns instead")
+            raise PlaceholderError(f"the {group} is there twice; write two patterns instead")
     return pattern

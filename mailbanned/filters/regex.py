@@ -1,16 +1,14 @@
-r"""A pattern cut into its pieces: just so much of RE2's syntax as that takes, in one pass.
+r"""Parses patterns: as much of RE2's syntax as is needed, in one pass.
 
-Whether the pattern is good is for RE2 to say; the pieces of one that it refuses mean nothing.
+Serves two purposes: the literal texts that every matching line must contain (for the prefilter),
+and the nodes of a pattern (to show where a line stops matching). Whether a pattern is valid is for
+RE2 to decide; the nodes of an invalid one are meaningless.
 
-Known limits: `\Q...\E` stays one piece, and so does a character beyond ASCII, although either is
-several characters to RE2 (which reads bytes) and a repeat behind it is for the last one only.
-Groups more than 50 deep are not looked into.
-
-The texts that stand in every line that matches a pattern, read from the pattern itself.
-
-Known limits: what all alternatives have in common is not found, nor is text on both sides of a
-repeat joined; a text too few only makes the search slower. A text too many would lose lines, so
-whatever is not plainly literal ends a text.
+Known limits: `\Q...\E` is one node, and so is a character beyond ASCII, although either is several
+characters to RE2 (which reads bytes) and a repeat after it applies only to the last one. Groups
+nested more than 50 deep are not parsed. Literals that all alternatives share are not found, nor is
+text on both sides of a repeat joined: a missing literal only makes the search slower. A wrong one
+would lose lines, so anything that is not plainly literal ends a literal.
 """
 
 from __future__ import annotations
@@ -18,7 +16,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-_DEEPEST = 50
+#: The shortest literal (bytes) that tells lines apart.
+MIN_LITERAL = 4
+_MAX_DEPTH = 50
 
 _TOKEN = re.compile(
     r"""
@@ -40,91 +40,91 @@ _CONTROLS = {"a": b"\a", "f": b"\f", "n": b"\n", "r": b"\r", "t": b"\t", "v": b"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Node:
     """One item of a pattern with its repeat.
 
-    source: as it is written; the sources of a branch, joined, are the branch.
-    literal: the bytes it stands for if it is plain text, else empty.
-    folded: its letters stand for both cases.
-    repeated: it has a repeat; least: so often it stands there at least.
-    opening: how it begins if it is a group; branches: the alternatives in the group.
+    source: the syntax; the sources of a branch, joined, are the branch.
+    literal: the bytes it matches if it is plain text, else empty.
+    ignores_case: its letters match both cases.
+    repeated: it has a repeat. least: the least number of its repetitions.
+    opening: the start of its syntax if it is a group. branches: the alternatives of the group.
     """
 
     source: str
     literal: bytes = b""
-    folded: bool = False
+    ignores_case: bool = False
     repeated: bool = False
     least: int = 1
     opening: str = ""
     branches: Branches = ()
 
 
-Branches = tuple[tuple[Piece, ...], ...]
+Branches = tuple[tuple[Node, ...], ...]
 
 
 @dataclass(slots=True)
 class _Group:
-    """A group that is still open, or the whole pattern; `start` is where its inside begins."""
+    """A group that is still open, or the whole pattern. start: the offset of its content."""
 
     opening: str
     start: int
-    folded: bool
+    ignores_case: bool
     flags: str = ""
-    branches: list[tuple[Piece, ...]] = field(default_factory=list)
-    pieces: list[Piece] = field(default_factory=list)
+    branches: list[tuple[Node, ...]] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
 
     def all_branches(self) -> Branches:
-        return (*self.branches, tuple(self.pieces))
+        return (*self.branches, tuple(self.nodes))
 
 
-def cut(pattern: str) -> Branches:
-    """The alternatives of a pattern, each as its pieces."""
+def parse(pattern: str) -> Branches:
+    """Returns the alternatives of a pattern, each as its nodes."""
     group, outer = _Group("", 0, False), list[_Group]()
-    pending = ""  # what is no piece of its own: it goes in front of the next one
+    pending = ""  # syntax that is not a node of its own: it becomes a part of the next one
     for token in _TOKEN.finditer(pattern):
         written, pending = pending + token[0], ""
         match token.lastgroup:
             case "flags" if token[0].endswith(")"):
-                group.folded = _folded(group.folded, token)
+                group.ignores_case = _ignores_case_after(group.ignores_case, token)
                 group.flags += token[0]
                 pending = written
             case "quote" if not token["quoted"]:
                 pending = written
             case "flags" | "open":
                 outer.append(group)
-                group = _Group(written, token.end(), _folded(group.folded, token))
+                group = _Group(written, token.end(), _ignores_case_after(group.ignores_case, token))
             case "close" if outer:
-                piece = _closed(group, pattern[group.start : token.end()], len(outer))
+                node = _close(group, pattern[group.start : token.end()], len(outer))
                 group = outer.pop()
-                group.pieces.append(piece)
+                group.nodes.append(node)
             case "or":
-                group.branches.append(tuple(group.pieces))
-                group.pieces = []
+                group.branches.append(tuple(group.nodes))
+                group.nodes = []
                 pending = group.flags  # they hold to the end of the group
-            case "repeat" if group.pieces:
-                group.pieces[-1] = _repeated(group.pieces[-1], written, token)
+            case "repeat" if group.nodes:
+                group.nodes[-1] = _repeat(group.nodes[-1], written, token)
             case _:
-                group.pieces.append(Piece(written, _literal(token), group.folded))
+                group.nodes.append(Node(written, _literal(token), group.ignores_case))
     return group.all_branches()
 
 
-def _closed(group: _Group, inside: str, depth: int) -> Piece:
-    branches = group.all_branches() if depth <= _DEEPEST else ()
-    return Piece(group.opening + inside, opening=group.opening, branches=branches)
+def _close(group: _Group, inside: str, depth: int) -> Node:
+    branches = group.all_branches() if depth <= _MAX_DEPTH else ()
+    return Node(group.opening + inside, opening=group.opening, branches=branches)
 
 
-def _repeated(piece: Piece, written: str, token: re.Match[str]) -> Piece:
+def _repeat(node: Node, written: str, token: re.Match[str]) -> Node:
     least = int(token["least"] or token[0].startswith("+"))
-    return replace(piece, source=piece.source + written, repeated=True, least=piece.least * least)
+    return replace(node, source=node.source + written, repeated=True, least=node.least * least)
 
 
-def _folded(before: bool, token: re.Match[str]) -> bool:
-    """Whether letters stand for both cases behind these flags."""
+def _ignores_case_after(before: bool, token: re.Match[str]) -> bool:
+    """Whether letters match both cases after these flags."""
     return (before or "i" in (token["on"] or "")) and "i" not in (token["off"] or "")
 
 
 def _literal(token: re.Match[str]) -> bytes:
-    """The bytes that a token stands for; none if it is not plain text."""
+    """The bytes that a token matches; none if it is not plain text."""
     text = token[0]
     match token.lastgroup:
         case "plain":
@@ -146,36 +146,38 @@ def _byte(code: int) -> bytes:
     return bytes([code]) if code < 256 else b""
 
 
-SHORTEST = 4
+def required_literals(pattern: str) -> tuple[bytes, ...]:
+    """Returns the literals that every matching line contains, from left to right.
 
-
-def required(pattern: str) -> tuple[bytes, ...]:
-    """The literal texts of SHORTEST bytes or more that no matching line lacks, from left to right.
-
-    pattern: RE2, without our tags. No text stands twice or inside another one.
+    pattern: RE2, without placeholders. Literals are MIN_LITERAL bytes or longer; none is repeated
+    or inside another one.
     """
     runs = [bytearray()]
-    _collect(cut(pattern), runs)
-    found = dict.fromkeys(bytes(run) for run in runs if len(run) >= SHORTEST)
-    return tuple(one for one in found if not any(one != other and one in other for other in found))
+    _collect(parse(pattern), runs)
+    literals = dict.fromkeys(bytes(run) for run in runs if len(run) >= MIN_LITERAL)
+    return tuple(
+        literal
+        for literal in literals
+        if not any(literal != other and literal in other for other in literals)
+    )
 
 
 def _collect(branches: Branches, runs: list[bytearray]) -> None:
-    """Adds what must stand there: to the last run, or to a new one behind what is not literal."""
+    """Adds required text to the last run, or to a new run after anything that is not literal."""
     if len(branches) != 1:
         runs.append(bytearray())
         return
-    for piece in branches[0]:
-        if piece.repeated:
+    for node in branches[0]:
+        if node.repeated:
             runs.append(bytearray())
-        if piece.least:
-            _add(piece, runs)
-        if piece.repeated:
+        if node.least:
+            _add(node, runs)
+        if node.repeated:
             runs.append(bytearray())
 
 
-def _add(piece: Piece, runs: list[bytearray]) -> None:
-    if piece.literal and not piece.folded:
-        runs[-1] += piece.literal
+def _add(node: Node, runs: list[bytearray]) -> None:
+    if node.literal and not node.ignores_case:
+        runs[-1] += node.literal
     else:
-        _collect(piece.branches, runs)
+        _collect(node.branches, runs)

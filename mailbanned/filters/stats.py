@@ -1,6 +1,6 @@
-"""What the filters of a source have seen so far, so that a filter that rots is noticed.
+"""Counts what the filters of a source match, so that an outdated filter is noticed.
 
-Times are those of the lines (their stamps), or when they were read if they have none.
+Times are the timestamps of lines; of lines without one, the times at which they were read.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ _FUTURE_S, _PAST_S = 60.0, 86400.0
 
 
 @dataclass(slots=True)
-class Hits:
-    """How often a pattern fitted, and when the last such line was written."""
+class PatternStats:
+    """How many lines a pattern has matched, and the time of the last one (epoch)."""
 
     count: int = 0
     last_at: float | None = None
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of one source. They live as long as the daemon, over reloads of the configuration.
+class FilterStats:
+    """Counts of one source. They survive reloads of the configuration, but not the daemon.
 
-    unmatched: lines that look like a failure (they hold a suspect text) but fit no pattern; the
-        newest of them is kept.
-    overlong: lines that were too long to be looked at.
-    future: lines whose stamp was more than a minute ahead of the clock. past: live lines whose
-        stamp was more than a day behind it. (A live line counts at its arrival all the same.)
-    skew: how far the stamp of the last live line was behind the clock (s); negative is ahead.
+    patterns: by full name.
+    unmatched: lines that look like a failure (they hold a suspect text) and match no pattern.
+    unmatched_line, unmatched_at: the newest of them.
+    overlong: lines that were too long to be parsed.
+    future: lines whose timestamp was more than a minute ahead of the clock.
+    past: live lines whose timestamp was more than a day behind it. (A live line counts at the time
+        of its arrival all the same.)
+    skew: how far the timestamp of the last live line was behind the clock (s); negative is ahead.
     """
 
-    patterns: dict[str, Hits] = field(default_factory=dict)
+    patterns: dict[str, PatternStats] = field(default_factory=dict)
     unmatched: int = 0
     unmatched_line: bytes = b""
     unmatched_at: float | None = None
@@ -39,14 +41,14 @@ class Tally:
     past: int = 0
     skew: float | None = None
 
-    def stamp(self, at: float, now: float, live: bool) -> None:
-        """Notes how the stamp of a line that was read at `now` stands to the clock."""
+    def record_skew(self, at: float, now: float, live: bool) -> None:
+        """Compares the timestamp of a line with the time at which it was read."""
         behind = now - at
         self.future += behind < -_FUTURE_S
         if live:
             self.skew = behind
             self.past += behind > _PAST_S
 
-    def hits(self, rule: str) -> Hits:
-        """The counts of one pattern, by its rule."""
-        return self.patterns.setdefault(rule, Hits())
+    def pattern(self, full_name: str) -> PatternStats:
+        """Returns the counts of one pattern."""
+        return self.patterns.setdefault(full_name, PatternStats())

@@ -26,7 +26,7 @@ from mailbanned.jails.outage import OutageDetected, OutageDetector
 from mailbanned.jails.routing import Routes
 from mailbanned.jails.settings import JailSettings, OutageSettings
 from mailbanned.jails.window import SlidingWindows
-from mailbanned.model import Ban, Failure, Sign, Unban
+from mailbanned.model import Ban, Failure, LoginSucceeded, OutageReported, Unban
 
 
 class Engine:
@@ -137,12 +137,11 @@ class Engine:
                 return False
         return True
 
-    def on_login(self, login: Sign, at: float) -> None:
+    def on_login(self, login: LoginSucceeded, at: float) -> None:
         """Records a successful login: evidence that the login backend works."""
-        if login.address is not None:
-            self.outage_detector.on_login(subject_of(login.address), at)
+        self.outage_detector.on_login(subject_of(login.address), at)
 
-    def on_outage(self, outage: Sign, at: float, now: float) -> list[Event]:
+    def on_outage(self, outage: OutageReported, at: float, now: float) -> list[Event]:
         """Records a server's report that its login backend fails; returns what follows."""
         subject = None if outage.address is None else subject_of(outage.address)
         return self._undo(self.outage_detector.on_report(at, outage.pattern, subject), now)

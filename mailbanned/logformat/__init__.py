@@ -1,1 +1,1 @@
-"""How log lines are written: messages out of bytes, headers off lines, time stamps. No I/O."""
+"""Parses the format of logs: bytes -> messages, headers of lines, timestamps. No I/O."""

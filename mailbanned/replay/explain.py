@@ -11,12 +11,13 @@ from mailbanned.address import display_subject
 from mailbanned.cli.common import Fault, span
 from mailbanned.clock import iso
 from mailbanned.config import Config
-from mailbanned.filters import Filter, Pattern, Stamps, split
-from mailbanned.filters.diagnose import show, stops
-from mailbanned.filters.filterset import LONGEST_LINE
+from mailbanned.filters import Filter, Finding, Ignored, Pattern
+from mailbanned.filters.diagnose import first_mismatch, show
+from mailbanned.filters.filterset import MAX_LINE
 from mailbanned.jails import Jail, JailSettings
-from mailbanned.logformat.messages import plain as joined
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.logformat.messages import join_parts
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Failure, Line, LoginSucceeded, OutageReported
 from mailbanned.replay.reader import text_of
 
 # Stamps that say less than all are read otherwise in another zone, or in another decade.
@@ -24,9 +25,9 @@ _ELSEWHERE = timezone(timedelta(hours=13, minutes=7))
 _DECADE = 3653 * 86400.0
 
 _NO_FAILURE = {
-    "known": "a line that is known to be no failure",
-    "success": "a good login",
-    "outage": "a sign that the login backend is down",
+    Ignored: "a line that is known to be no failure",
+    LoginSucceeded: "a good login",
+    OutageReported: "a sign that the login backend is down",
 }
 
 
@@ -49,7 +50,7 @@ def explanation(config: Config, names: Sequence[str], raw: bytes) -> dict[str, A
 
 
 def _one(raw: bytes) -> bytes:
-    lines = [line for line in joined(text_of(raw.rstrip(b"\n")) + b"\n").split(b"\n") if line]
+    lines = [line for line in join_parts(text_of(raw.rstrip(b"\n")) + b"\n").split(b"\n") if line]
     if len(lines) != 1:
         raise Fault("--explain needs one line of a log; for more there is `mailbanned test LOG`")
     return lines[0]
@@ -59,9 +60,9 @@ def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailSettings]
     """The line as one of this source."""
     zone = config.file.sources[name].timezone
     now = time.time()
-    line = split(raw, 1, Stamps(zone), now)
+    line = _parse(raw, zone, now)
     whole = raw.removesuffix(b"\r")
-    overlong = len(raw) > LONGEST_LINE
+    overlong = len(raw) > MAX_LINE
     filters = [config.filters[one] for one in dict.fromkeys(rules.filter for rules in jails)]
     return {
         "source": name,
@@ -80,6 +81,10 @@ def _source(config: Config, name: str, raw: bytes, jails: Sequence[JailSettings]
     }  # fmt: skip
 
 
+def _parse(raw: bytes, zone: tzinfo | None, now: float) -> Line:
+    return Line(*LineParser(zone).parse(raw, 1, now))
+
+
 def _suspect(filters: Sequence[Filter], raw: bytes) -> str | None:
     """The text for which the line looks like a failure, if it does."""
     return next((_text(s) for one in filters for s in one.suspects if s in raw), None)
@@ -91,9 +96,9 @@ def _assumed(raw: bytes, line: Line, zone: tzinfo | None, now: float) -> dict[st
     if line.at is None:
         return found
     when = datetime.fromtimestamp(line.at).astimezone()
-    if split(raw, 1, Stamps(zone), now - _DECADE).at != line.at:
+    if _parse(raw, zone, now - _DECADE).at != line.at:
         found["year"] = when.year
-    if split(raw, 1, Stamps(_ELSEWHERE), now).at != line.at:
+    if _parse(raw, _ELSEWHERE, now).at != line.at:
         found["zone"] = str(zone) if zone else f"{when.tzname()}, which is this host's"
     return found
 
@@ -114,16 +119,16 @@ def _pattern(pattern: Pattern, line: Line) -> dict[str, Any]:
         if isinstance(found, Failure):
             entry |= {"session": found.session, "passdb": found.passdb}
         return entry
-    stop = stops(pattern.text, line.text)
+    stop = first_mismatch(pattern.text, line.text)
     if stop is None:
         return entry | {"fits_bytes": len(line.text), "wanted": "an address that can be read"}
-    entry |= {"fits_bytes": stop.at, "wanted": stop.wanted}
+    entry |= {"fits_bytes": stop.offset, "wanted": stop.expected}
     return entry | {"shown": show(stop, line.text)}
 
 
 def _jail(rules: JailSettings, filter_: Filter, line: Line, overlong: bool) -> dict[str, Any]:
     if overlong:
-        return {"counts": False, "verdict": f"nothing: the line has over {LONGEST_LINE:,} bytes"}
+        return {"counts": False, "verdict": f"nothing: the line has over {MAX_LINE:,} bytes"}
     found = filter_.match(line)
     nothing = _nothing(Jail(rules), found)
     if nothing or not isinstance(found, Failure):
@@ -131,12 +136,12 @@ def _jail(rules: JailSettings, filter_: Filter, line: Line, overlong: bool) -> d
     return {"counts": True, "verdict": _counts(Jail(rules), found)}
 
 
-def _nothing(jail: Jail, found: Failure | Sign | None) -> str:
+def _nothing(jail: Jail, found: Finding | None) -> str:
     """Why the jail does not count what was found; "" if it does."""
     if found is None:
         return "no pattern fits"
     if not isinstance(found, Failure):
-        return f"{_NO_FAILURE[found.kind]} ({found.pattern})"
+        return f"{_NO_FAILURE[type(found)]} ({found.pattern})"
     if jail.subject(found.address) is None:
         return f"{found.address} is ignored"
     if not jail.accepts(found):

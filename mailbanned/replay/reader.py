@@ -32,13 +32,14 @@ from typing import IO, NamedTuple, Protocol, cast
 
 from mailbanned.cli.common import Fault, shown
 from mailbanned.filters import FilterSet
-from mailbanned.logformat.messages import plain, taken
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.logformat.messages import SKIPPING_LINE, split_messages
+from mailbanned.model import Line, LogEvent
 
 
 def text_of(block: bytes) -> bytes:
     """Whole lines, in which records of a journal stand as text; other lines stay as they are."""
-    if not block.startswith(b"{") or b'"__CURSOR"' not in block.partition(b"\n")[0]:
+    first = block.lstrip(b"\n").partition(b"\n")[0]
+    if not first.startswith(b"{") or b'"__CURSOR"' not in first:
         return block
     return b"\n".join(map(_line, block.split(b"\n")))
 
@@ -159,11 +160,11 @@ def _nowhere(count: int) -> None:
 
 
 _CHUNK = 1 << 19
-# Of an endless line this much is kept: far more than of any line that is looked at.
-_LONGEST = 4 << 20
+# The limit of lines and of delays by unfinished messages (bytes), far above that of the daemon.
+_LONGEST = 1 << 20
 
 # A Line is one that looks like a failure, but fits no pattern.
-Found = Failure | Sign | Line
+Found = LogEvent | Line
 
 
 class Run(NamedTuple):
@@ -193,8 +194,6 @@ class Reading:
         self.lines = 0
         self._filters = filters
         self._odd: list[tuple[str, Line]] = []
-        for source, one in filters.items():
-            one.on_unmatched = partial(self._note_odd, source)
 
     def read(self, logs: Sequence[Readable]) -> Iterator[Run]:
         """Logs from start to end; a last line without LF counts too."""
@@ -218,7 +217,9 @@ class Reading:
         """What all sources find in whole lines, the first of which has this number."""
         every: list[tuple[str, Found]] = []
         for source, filters in self._filters.items():
-            found: list[Found] = list(filters.read(block, now, number))
+            found: list[Found] = list(
+                filters.read(block, now, number, partial(self._note_odd, source))
+            )
             if len(self._filters) == 1 and not self._odd:
                 yield source, found
                 return
@@ -251,14 +252,15 @@ def _singly(runs: Iterator[Run]) -> Iterator[Run]:
 
 def _blocks(log: Readable) -> Iterator[bytes]:
     """A log in pieces of whole messages, each in one line."""
-    rest = b""
+    rest, skipping = b"", 0
     while chunk := log.read(_CHUNK):
-        if len(rest) >= _LONGEST and b"\n" not in chunk:
-            continue
         data = rest + chunk
-        block, end = taken(data)
-        if end:
-            yield text_of(block)
+        lines, end, skipping = split_messages(data, 0, skipping, _LONGEST, keep_numbers=True)
+        if lines:
+            yield text_of(lines)
         rest = data[end:]
-    if rest:
-        yield text_of(plain(rest))
+    if rest or skipping & SKIPPING_LINE:
+        rest += b"\n"
+        lines, end, _ = split_messages(rest, 0, skipping, _LONGEST, keep_numbers=True)
+        # The parts of messages without an end are empty lines.
+        yield text_of(lines + b"\n" * rest.count(b"\n", end))

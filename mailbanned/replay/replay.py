@@ -16,7 +16,7 @@ from math import inf
 
 from mailbanned.config import Config
 from mailbanned.jails import AccountCheck, Engine, Event, OutageDetected
-from mailbanned.model import Ban, Failure, Line, Sign, Unban
+from mailbanned.model import Ban, Failure, Line, LoginSucceeded, OutageReported, Unban
 from mailbanned.replay.reader import Found, Readable, Reading
 from mailbanned.replay.stats import JailTally, Seen
 
@@ -228,13 +228,15 @@ class Replay:
                     case.deaf = self._round
         self._last = log, last, counted
 
-    def _other(self, at: float, log: str, source: str, found: Sign | Line) -> None:
+    def _other(
+        self, at: float, log: str, source: str, found: LoginSucceeded | OutageReported | Line
+    ) -> None:
         """Takes note of what is no failure."""
-        if isinstance(found, Sign):  # an early one tells who is known, and what goes on
-            if found.kind == "outage":
-                self._decided(self._engine.on_outage(found, at, at), found.number, log)
-            else:
-                self._engine.on_login(found, at)
+        # Events before `since` count, too: which clients logged in, and which outage goes on.
+        if isinstance(found, LoginSucceeded):
+            self._engine.on_login(found, at)
+        elif isinstance(found, OutageReported):
+            self._decided(self._engine.on_outage(found, at, at), found.number, log)
         elif at >= self._since:
             self.unmatched_lines += 1
             if self._unmatched is not None:

@@ -23,7 +23,7 @@ suspects = ["no entry"]
 
 [[patterns]]
 name = "closed"
-kind = "known"
+kind = "ignore"
 match = 'no entry at night'
 
 [[patterns]]
@@ -46,7 +46,7 @@ match = 'the book of names is lost'
 
 [[hits]]
 line = "May  1 06:43:08 mx door[1]: no entry at night"
-kind = "known"
+kind = "ignore"
 
 [[hits]]
 line = "May  1 06:43:08 mx door[1]: no entry for bob from 192.0.2.1"

@@ -84,7 +84,7 @@ mailbanned: the configuration has 1 error:
         ('[[hits]]\nline = "door[1]: no entry for bob from 192.0.2.1"\naddress = "192.0.2.2"',
          "hit reports 192.0.2.1, user 'bob' instead of 192.0.2.2, user None: "),
         ('[[hits]]\nline = "door[1]: no entry at night"\naddress = "192.0.2.2"',
-         "hit is known (door/closed) instead of failure: "),
+         "hit is ignore (door/closed) instead of failure: "),
     ],
 )  # fmt: skip
 def test_other_samples_that_are_wrong(hall: Hall, sample: str, error: str) -> None:

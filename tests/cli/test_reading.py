@@ -80,6 +80,14 @@ def test_an_endless_line_is_passed_over(hall: Hall) -> None:
     assert document["jails"][1]["bans"][0]["line"] == 2
 
 
+def test_an_endless_last_line_is_a_line(hall: Hall) -> None:
+    """A line that is skipped at the end of the log counts as a line, as any other one."""
+    log = hall.folder / "log"
+    log.write_bytes(refused("06:43:01").encode() + b"\n" + b"x" * (3 << 20))
+    document = hall.document(log)
+    assert (document["lines"], document["matched"]) == (2, 1)
+
+
 def test_a_message_that_a_container_runtime_cut_up_is_one(hall: Hall) -> None:
     """Wherever the blocks of reading end: its parts are joined, and lines keep their numbers."""
     head = "2026-05-01T06:43:08.123456789Z stdout"

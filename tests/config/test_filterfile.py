@@ -36,7 +36,7 @@ PATTERN = "correct the pattern (RE2 syntax)"
         (
             'literal = "login failed for"',
             'literal = "not here"',
-            f"samples: literal of app/failed-login does not stand in its hit: {FAILED}; {SAMPLE}",
+            f"samples: hit does not contain a literal of app/failed-login: {FAILED}; {SAMPLE}",
         ),
         (
             " from <ADDR>'",
@@ -47,8 +47,7 @@ PATTERN = "correct the pattern (RE2 syntax)"
         (
             'literal = "login failed for"',
             'literal = "no"',
-            "patterns.failed-login: literal 'no' is too short to tell lines apart (4 bytes); "
-            f"{PATTERN}",
+            f"patterns.failed-login: literal 'no' is too short (at least 4 bytes); {PATTERN}",
         ),
         ("description = ", "descripton = ", "description: is missing; add it"),
         ('name = "failed-login"', 'nam = "failed-login"', "patterns.0.name: is missing; add it"),

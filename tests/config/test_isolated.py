@@ -12,7 +12,8 @@ from mailbanned.config import SHIPPED, ConfigError
 from mailbanned.config.isolated import load_isolated
 from mailbanned.config.load import load
 from mailbanned.config.options import File, SourceTable
-from mailbanned.filters import Stamps, split
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line
 from tests.config.support import SMALL, Folder
 
 
@@ -27,7 +28,7 @@ async def test_it_is_the_same_configuration() -> None:
     assert there.warnings == here.warnings
     for name, original in here.filters.items():
         for sample in original.samples:
-            line = split(sample.line, 1, Stamps(), 1_777_600_000.0)
+            line = Line(*LineParser().parse(sample.line, 1, 1_777_600_000.0))
             assert there.filters[name].match(line) == original.match(line)
 
 

@@ -172,7 +172,7 @@ def test_sources(folder: Folder) -> None:
 def test_a_filter_beside_the_main_file(folder: Folder) -> None:
     """An own filter of the folder is loaded with its patterns and samples."""
     app = folder.load(SMALL).filters["app"]
-    assert [pattern.rule for pattern in app.patterns] == ["app/failed-login"]
+    assert [pattern.full_name for pattern in app.patterns] == ["app/failed-login"]
     assert len(app.samples) == 2
 
 
@@ -183,7 +183,7 @@ def test_an_own_filter_goes_before_the_shipped_one(folder: Folder) -> None:
     assert shipped["sshd"].description != shipped["app"].description
     folder.write("filters/sshd.toml", APP)
     own = folder.load(jails).filters["sshd"]
-    assert [pattern.rule for pattern in own.patterns] == ["sshd/failed-login"]
+    assert [pattern.full_name for pattern in own.patterns] == ["sshd/failed-login"]
     assert (SHIPPED / "filters" / "sshd.toml").is_file()
 
 

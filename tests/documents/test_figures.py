@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from mailbanned import model
 from mailbanned.accounts import CachedAccounts, mysql
 from mailbanned.daemon import daemon, ineffective_bans, scheduler, writer
-from mailbanned.filters import filterset, pattern
 from mailbanned.firewall import Enforcer, Nftables, interim, nftscript
 from mailbanned.jails import dedup
 from mailbanned.sources import Watcher, health
@@ -18,7 +18,7 @@ from mailbanned.sources.journal import wakeup
 from mailbanned.store import sqlite
 from tests.documents.pages import TOP, flowing
 
-_WORDS = {1: "one", 2: "two", 5: "five", 8: "Eight", 10: "ten", 20: "twenty", 50: "fifty"}
+_WORDS = {1: "one", 2: "two", 5: "five", 10: "ten", 20: "twenty", 50: "fifty"}
 _UNIT = (TOP / "systemd/mailbanned.service").read_text()
 
 
@@ -63,9 +63,7 @@ _SETTLED = _number(daemon._SETTLED_WITHIN_S)
         ("operations", f"in the last {_number(dedup._CONNECTION_S / 60)} minutes"),
         ("operations", f"history ({sqlite._HISTORY_ROWS:,} bans at most)"),
         ("moving-from-fail2ban", f"history, {sqlite._HISTORY_ROWS:,} bans at most"),
-        ("adding", f"(at most {pattern.MOST_TIMES} are believed)"),
-        ("architecture", f"last {filterset._RARE} lines of a kind"),
-        ("architecture", f"{_number(filterset._MOST_GATHERED)} kinds at most"),
+        ("adding", f"(at most {model.MAX_ATTEMPTS} are believed)"),
         ("architecture", f"has room for {_number(scheduler._BLOCKS)} blocks"),
         ("architecture", f"gets {_number(scheduler._TURN_S * 1000)} milliseconds at a time"),
         ("architecture", f"looked at {_number(1 / wakeup._LOOK_S)} times a second"),

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from mailbanned.filters.pattern import expand
-from mailbanned.logformat.syslog import split
-from mailbanned.logformat.timestamps import Stamps
+from mailbanned.filters.pattern import expand_placeholders
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line
 from tests.filters.shipped import FOLDER, NOW
 
 
@@ -28,13 +28,13 @@ def shipped_patterns(name: str) -> Iterator[str]:
     """The patterns of a shipped filter, tag and all, without our spellings."""
     file = shipped_file(name)
     for pattern in file["patterns"]:
-        yield f"(?:{expand(file['tag'])})(?:{expand(pattern['match'])})"
+        yield f"(?:{expand_placeholders(file['tag'])})(?:{expand_placeholders(pattern['match'])})"
 
 
 def shipped_texts(name: str) -> list[bytes]:
-    """The hits of a shipped filter, without time stamp and host."""
+    """The hits of a shipped filter, without timestamp and host."""
     lines = (hit["line"].encode() for hit in shipped_file(name)["hits"])
-    return [split(line, 1, Stamps(UTC), NOW).text for line in lines]
+    return [Line(*LineParser(UTC).parse(line, 1, NOW)).text for line in lines]
 
 
 class Written(NamedTuple):
@@ -103,8 +103,10 @@ def _groups(draw: st.DrawFn, inside: st.SearchStrategy[Written]) -> Written:
     texts = [text for branch in branches for text in branch.texts]
     if "i" in opening and "-i" not in opening and "(?s-i:" not in pattern:
         texts = [text.swapcase() for text in texts]
-    one = st.sampled_from(texts)
-    return Written(pattern + repeat, tuple(b"".join(draw(one) for _ in range(n)) for n in times))
+    any_text = st.sampled_from(texts)
+    return Written(
+        pattern + repeat, tuple(b"".join(draw(any_text) for _ in range(n)) for n in times)
+    )
 
 
 def _named(written: Written) -> Written:

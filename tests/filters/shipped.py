@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from mailbanned.config.filterfile import load_filter
-from mailbanned.filters import Filter, FilterSet, Stamps
-from mailbanned.logformat.messages import plain
+from mailbanned.filters import Filter, FilterSet
+from mailbanned.logformat.messages import join_parts
+from mailbanned.logformat.syslog import LineParser
 from mailbanned.model import Failure
 
 FOLDER = Path(__file__).parents[2] / "config" / "filters"
@@ -28,12 +29,12 @@ def shipped(name: str) -> Filter:
 @cache
 def filter_set(*names: str) -> FilterSet:
     """The named filters (all, if none is named) as they work on one source."""
-    return FilterSet([shipped(name) for name in names or NAMES], Stamps(UTC))
+    return FilterSet([shipped(name) for name in names or NAMES], LineParser(UTC))
 
 
 def failures(block: bytes, *names: str) -> list[Failure]:
     """What the named filters (all, if none is named) find in a block."""
-    found = filter_set(*names).read(plain(block), NOW)
+    found = filter_set(*names).read(join_parts(block), NOW)
     return [failure for failure in found if isinstance(failure, Failure)]
 
 

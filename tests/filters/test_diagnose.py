@@ -1,4 +1,4 @@
-"""stops and show: where a line stops fitting a pattern, told to people."""
+"""first_mismatch and show: where a line stops matching a pattern."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbanned.filters import PatternError
-from mailbanned.filters.diagnose import END, Stop, show, stops
-from mailbanned.filters.pattern import compiled, expand
+from mailbanned.filters.diagnose import END, Mismatch, first_mismatch, show
+from mailbanned.filters.pattern import PrefixMatcher, expand_placeholders
 from tests.filters.patterns import Written, shipped_patterns, shipped_texts, written
 from tests.filters.shipped import NAMES
 
@@ -33,7 +33,9 @@ FAILED = r"(?:sshd\[\d+\]: )(?:Failed (?:password|none) for <USER> from <ADDR> p
 )
 def test_a_line_of_sshd(fits: str, rest: str, wanted: str) -> None:
     """The place is where the first word that differs begins, and the rest of the text is wanted."""
-    assert stops(expand(FAILED), (fits + rest).encode()) == Stop(len(fits), wanted)
+    assert first_mismatch(expand_placeholders(FAILED), (fits + rest).encode()) == Mismatch(
+        len(fits), wanted
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,35 +77,35 @@ def test_a_line_of_sshd(fits: str, rest: str, wanted: str) -> None:
     ],
 )
 def test_where_a_text_stops(pattern: str, fits: str, rest: str, wanted: str) -> None:
-    """The place is in the alternative that comes furthest, and told as the pattern spells it."""
-    assert stops(pattern, (fits + rest).encode()) == Stop(len(fits.encode()), wanted)
+    """The mismatch is in the alternative that matches furthest, in the syntax of the pattern."""
+    assert first_mismatch(pattern, (fits + rest).encode()) == Mismatch(len(fits.encode()), wanted)
 
 
 def test_what_is_wanted_is_kept_short() -> None:
-    """A long piece is cut, and behind a text of several pieces nothing else is told."""
-    stop = stops("(?:" + "|".join(["abcdefgh"] * 20) + ")", b"x")
+    """A long node is shortened; after a text of several nodes nothing else is expected."""
+    stop = first_mismatch("(?:" + "|".join(["abcdefgh"] * 20) + ")", b"x")
     assert stop is not None
-    assert stop.wanted.startswith("(?:abcdefgh|abcdefgh")
-    assert stop.wanted.endswith("…")
-    assert len(stop.wanted) <= 60
-    stop = stops("|".join(f"for {number * 11}" for number in range(10, 99)), b"for me")
+    assert stop.expected.startswith("(?:abcdefgh|abcdefgh")
+    assert stop.expected.endswith("…")
+    assert len(stop.expected) <= 60
+    stop = first_mismatch("|".join(f"for {number * 11}" for number in range(10, 99)), b"for me")
     assert stop is not None
-    assert stop.wanted.startswith("110 or 121 or ")
-    assert len(stop.wanted) <= 60
-    assert stops("for me [0-9]+ times", b"for you") == Stop(4, "me ")
+    assert stop.expected.startswith("110 or 121 or ")
+    assert len(stop.expected) <= 60
+    assert first_mismatch("for me [0-9]+ times", b"for you") == Mismatch(4, "me ")
 
 
 def test_a_broken_pattern_is_refused() -> None:
     """What RE2 does not understand has no place where it stops."""
     with pytest.raises(PatternError):
-        stops("a(b", b"a")
+        first_mismatch("a(b", b"a")
 
 
 def test_deep_groups_are_no_trouble() -> None:
     """A pattern of nothing but groups, as deep as RE2 takes it, still has an answer."""
-    stop = stops("(?:" * 900 + "ab" + ")" * 900, b"x")
+    stop = first_mismatch("(?:" * 900 + "ab" + ")" * 900, b"x")
     assert stop is not None
-    assert stop.at == 0
+    assert stop.offset == 0
 
 
 @given(st.lists(st.sampled_from(["Failed", "for", "[", "]:", "a.b", "é"]), min_size=1), st.data())
@@ -112,9 +114,9 @@ def test_the_word_that_differs_is_found(words: list[str], data: st.DataObject) -
     at = data.draw(st.integers(0, len(words) - 1))
     pattern = " ".join(word.replace(".", r"\.").replace("[", r"\[") for word in words)
     fits = "".join(word + " " for word in words[:at])
-    stop = stops(pattern, " ".join([*words[:at], "!", *words[at + 1 :]]).encode())
+    stop = first_mismatch(pattern, " ".join([*words[:at], "!", *words[at + 1 :]]).encode())
     assert stop is not None
-    assert stop.at == len(fits.encode())
+    assert stop.offset == len(fits.encode())
 
 
 @settings(max_examples=60)
@@ -122,11 +124,11 @@ def test_the_word_that_differs_is_found(words: list[str], data: st.DataObject) -
 def test_only_what_matches_has_no_place(random: Written, more: bytes) -> None:
     """None means that the whole text fits; otherwise there is a place in it, and a wish."""
     for text in random.texts:
-        assert stops(random.pattern, text) is None
+        assert first_mismatch(random.pattern, text) is None
         for other in (text + more, text[: len(text) // 2] + more):
-            stop = stops(random.pattern, other)
-            assert (stop is None) == (compiled(random.pattern).match(other) == len(other))
-            assert stop is None or (0 <= stop.at <= len(other) and stop.wanted)
+            stop = first_mismatch(random.pattern, other)
+            assert (stop is None) == (PrefixMatcher(random.pattern).match(other) == len(other))
+            assert stop is None or (0 <= stop.offset <= len(other) and stop.expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,12 +137,12 @@ def test_shipped_patterns(name: str) -> None:
     proven = 0
     for pattern in shipped_patterns(name):
         for text in shipped_texts(name):
-            if compiled(pattern).match(text) != len(text):
+            if PrefixMatcher(pattern).match(text) != len(text):
                 continue
-            assert stops(pattern, text) is None
+            assert first_mismatch(pattern, text) is None
             proven += 1
-            stop = stops(pattern, text[: len(text) // 2])
-            assert stop is None or stop.at <= len(text) // 2
+            stop = first_mismatch(pattern, text[: len(text) // 2])
+            assert stop is None or stop.offset <= len(text) // 2
     assert proven
 
 
@@ -153,29 +155,29 @@ def test_shipped_patterns(name: str) -> None:
     ],
 )  # fmt: skip
 def test_show_points_at_the_place(text: bytes, at: int, lines: list[str]) -> None:
-    """The caret stands under the first byte that does not fit, behind escapes, too."""
-    assert show(Stop(at, "<ADDR>"), text).split("\n") == lines
+    """The caret is below the first byte that does not match, after escapes, too."""
+    assert show(Mismatch(at, "<ADDR>"), text).split("\n") == lines
 
 
 def test_show_leaves_out_what_is_far_away() -> None:
     """Of a long line the part round the place is shown, and marked where it is cut."""
-    line, caret = show(Stop(500, END), b"a" * 470 + b"b" * 60 + b"a" * 470).split("\n")
+    line, caret = show(Mismatch(500, END), b"a" * 470 + b"b" * 60 + b"a" * 470).split("\n")
     assert line == "…" + "a" * 18 + "b" * 60 + "a" * 18 + "…"
     assert caret.index("^") == 49
-    assert show(Stop(48, END), b"a" * 48 + b"b" * 48).startswith("a" * 48 + "b" * 48 + "\n")
+    assert show(Mismatch(48, END), b"a" * 48 + b"b" * 48).startswith("a" * 48 + "b" * 48 + "\n")
 
 
 def test_show_names_the_end_and_escapes_the_pattern() -> None:
     """The end of the line is no piece of a pattern; what is, is printable."""
-    assert show(Stop(1, END), b"ab").endswith("wanted: the end of the line")
-    assert show(Stop(1, "\tx\n"), b"ab").endswith(r"wanted: `\tx\n`")
+    assert show(Mismatch(1, END), b"ab").endswith("wanted: the end of the line")
+    assert show(Mismatch(1, "\tx\n"), b"ab").endswith(r"wanted: `\tx\n`")
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_show_fits_a_terminal(text: bytes, at: int) -> None:
     """Two lines of printable ASCII (but for the marks of what is left out), neither too long."""
     at = min(at, len(text))
-    line, caret = show(Stop(at, END), text).split("\n")
+    line, caret = show(Mismatch(at, END), text).split("\n")
     assert len(line) <= 100
     assert all(" " <= char <= "~" for char in line.strip("…"))
     place = caret.index("^")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mailbanned.model import Failure, Sign
+from mailbanned.model import Failure, LogEvent, LoginSucceeded, OutageReported
 from tests.filters.shipped import NOW, filter_set, shipped
 
 PEER, THIRD_PARTY = "203.0.113.5", "198.51.100.7"
@@ -176,14 +176,16 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-def findings(shape: Shape, text: str) -> list[Failure | Sign]:
+def findings(shape: Shape, text: str) -> list[LogEvent]:
     """All that is found in the line that Dovecot writes for a client's text."""
     line = HEAD + shape.text.replace("{text}", shape.clean(text)) + "\n"
     return list(filter_set(*FILTERS).read(line.encode(), NOW))
 
 
-def said(one: Failure | Sign) -> str:
-    return one.kind if isinstance(one, Sign) else one.pattern.split("/")[0]
+def said(event: LogEvent) -> str:
+    if isinstance(event, LoginSucceeded):
+        return "success"
+    return "outage" if isinstance(event, OutageReported) else event.pattern.split("/")[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.text)
@@ -191,8 +193,8 @@ def said(one: Failure | Sign) -> str:
 def test_nobody_but_the_peer_is_spoken_of(shape: Shape, text: str) -> None:
     """Whatever the text is, what must be found is, and nothing is said of another, or of all."""
     found = findings(shape, text)
-    assert {one.address for one in found} <= {PEER}
-    assert shape.says <= {said(one) for one in found} <= shape.says | shape.perhaps
+    assert {event.address for event in found} <= {PEER}
+    assert shape.says <= {said(event) for event in found} <= shape.says | shape.perhaps
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.text)
@@ -200,8 +202,8 @@ def test_nobody_but_the_peer_is_spoken_of(shape: Shape, text: str) -> None:
 def test_an_ordinary_text_hides_nothing(shape: Shape, text: str) -> None:
     """With what auth_username_chars lets through by itself, everything is found that can be."""
     found = findings(shape, text)
-    assert {said(one) for one in found} == shape.says | shape.perhaps
-    assert {one.user for one in found} <= {text, "bob"}
+    assert {said(event) for event in found} == shape.says | shape.perhaps
+    assert {event.user for event in found} <= {text, "bob"}
 
 
 @given(text=TEXTS)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, Tally, split
-from mailbanned.logformat.messages import plain
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.filters import Filter, FilterSet, FilterStats, Ignored, Pattern
+from mailbanned.logformat.messages import join_parts
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line, LogEvent
 from tests.filters.shipped import NAMES, NOW, filter_set, shipped
 
 LONGEST = 8192
@@ -26,7 +27,7 @@ BAD, WORSE, LOST = bad("bad", "bad"), bad("worse", "worse"), bad("lost", "lost b
 
 
 def run(block: bytes, *filters: Filter, first_line: int = 1) -> list[tuple[int, str, str | None]]:
-    found = FilterSet(filters or [BAD], Stamps(UTC)).read(block, NOW, first_line)
+    found = FilterSet(filters or [BAD], LineParser(UTC)).read(block, NOW, first_line)
     return [(failure.number, str(failure.address), failure.user) for failure in found]
 
 
@@ -95,17 +96,17 @@ def test_an_overlong_line_is_passed_over_and_counted() -> None:
     """A line over 8 KiB is no failure but a count; its neighbours keep their numbers."""
     fits = b"bad " + b"x" * (LONGEST - 21) + b" from 203.0.113.5"
     assert len(fits) == LONGEST
-    filters = FilterSet([BAD], Stamps(UTC))
+    filters = FilterSet([BAD], LineParser(UTC))
     block = b"\n".join([fits, b"x" + fits, b"bad " * 262144, b"bad a from 203.0.113.6"])
     found = [(f.number, str(f.address)) for f in filters.read(block, NOW)]
     assert found == [(1, "203.0.113.5"), (4, "203.0.113.6")]
-    assert filters.tally.overlong == 2
+    assert filters.stats.overlong == 2
 
 
 SUSPECT = Filter(
     "gate",
     (
-        Pattern("gate", "known", match="gate closed for the night", kind="known"),
+        Pattern("gate", "night", match="gate closed for the night", kind="ignore"),
         Pattern("gate", "refused", match="gate closed to <USER> from <ADDR>"),
         Pattern("gate", "opened", match="gate opened to <USER> from <ADDR>", kind="success"),
     ),
@@ -114,46 +115,50 @@ SUSPECT = Filter(
 
 
 def test_what_looks_like_a_failure_and_fits_nothing_is_noted() -> None:
-    """It is counted and the newest kept; failures, known lines and other lines are not."""
-    tally, noted = Tally(), list[Line]()
-    filters = FilterSet([SUSPECT, BAD], Stamps(UTC), tally)
-    filters.on_unmatched = noted.append
+    """It is counted and the newest kept; failures, ignored lines and other lines are not."""
+    stats, noted = FilterStats(), list[Line]()
+    filters = FilterSet([SUSPECT, BAD], LineParser(UTC), stats)
     block = (
         b"gate closed for the night\ngate closed to bob from 203.0.113.5\ngate\n"
         b"May  1 06:43:08 mx gate closed to bob\ngate closed: bad a from 203.0.113.5\n"
         b"gate closed in anger\nbad gate closed from 203.0.113.5\n"
     )
-    assert len(list(filters.read(block, NOW))) == 2
+    assert len(list(filters.read(block, NOW, on_unmatched=noted.append))) == 2
     assert [line.number for line in noted] == [4, 5, 6]
-    assert (tally.unmatched, tally.unmatched_line) == (3, b"gate closed in anger")
-    assert tally.unmatched_at == NOW
+    assert (stats.unmatched, stats.unmatched_line) == (3, b"gate closed in anger")
+    assert stats.unmatched_at == NOW
 
 
 def test_every_pattern_counts_its_hits() -> None:
     """By its rule, with the time of the last line; patterns without hits are listed as well."""
-    tally = Tally()
+    stats = FilterStats()
     block = b"May  1 06:43:08 mx gate closed to bob from 203.0.113.5\n" * 2
-    for filters in (FilterSet([SUSPECT], Stamps(UTC), tally) for _ in range(2)):
+    for filters in (FilterSet([SUSPECT], LineParser(UTC), stats) for _ in range(2)):
         list(filters.read(block + b"gate opened to bob from 203.0.113.5\n", NOW))
-    counts = {rule: hits.count for rule, hits in tally.patterns.items()}
-    assert counts == {"gate/known": 0, "gate/refused": 4, "gate/opened": 2}
-    assert tally.patterns["gate/refused"].last_at == split(block, 1, Stamps(UTC), NOW).at
-    assert tally.patterns["gate/opened"].last_at == NOW
+    counts = {rule: hits.count for rule, hits in stats.patterns.items()}
+    assert counts == {"gate/night": 0, "gate/refused": 4, "gate/opened": 2}
+    assert stats.patterns["gate/refused"].last_at == Line(*LineParser(UTC).parse(block, 1, NOW)).at
+    assert stats.patterns["gate/opened"].last_at == NOW
 
 
 def test_patterns_share_what_is_searched_for() -> None:
     """A text that is searched for anyway serves all patterns that contain it."""
-    assert FilterSet([SUSPECT], Stamps(UTC)).searched == (b"gate closed", b"gate opened to ")
+    assert FilterSet([SUSPECT], LineParser(UTC)).searched == (
+        b"gate closed",
+        b"gate opened to ",
+    )
 
 
-def line_by_line(block: bytes, names: tuple[str, ...]) -> Iterator[Failure | Sign]:
+def line_by_line(block: bytes, names: tuple[str, ...]) -> Iterator[LogEvent]:
     """What every filter says to every line, with no prefilter in between."""
-    stamps = Stamps(UTC)
-    for number, raw in enumerate(plain(block).split(b"\n"), start=1):
+    parser = LineParser(UTC)
+    for number, raw in enumerate(join_parts(block).split(b"\n"), start=1):
         if len(raw) <= LONGEST:
-            line = split(raw, number, stamps, NOW)
+            line = Line(*parser.parse(raw, number, NOW))
             found = (shipped(name).match(line) for name in names)
-            yield from (one for one in found if one and getattr(one, "kind", "") != "known")
+            yield from (
+                finding for finding in found if finding and not isinstance(finding, Ignored)
+            )
 
 
 SAMPLES = [sample.line for name in NAMES for sample in shipped(name).samples]
@@ -172,7 +177,7 @@ BLOCKS = st.lists(
 @given(BLOCKS)
 def test_a_block_is_read_as_its_lines_are(block: bytes) -> None:
     """In any block, the prefilter finds just what asking each filter for each line finds."""
-    assert list(filter_set(*NAMES).read(plain(block), NOW)) == list(line_by_line(block, NAMES))
+    assert list(filter_set(*NAMES).read(join_parts(block), NOW)) == list(line_by_line(block, NAMES))
 
 
 def test_a_part_of_a_container_line_is_no_line() -> None:
@@ -181,4 +186,4 @@ def test_a_part_of_a_container_line_is_no_line() -> None:
     head, tail = b"bad x", b"bad a from 198.51.100.7 from 203.0.113.5\n"
     assert run(stamp + b"P " + tail) == []
     whole = stamp + b"P " + head + b"\n" + stamp + b"F " + tail
-    assert run(plain(whole)) == [(2, "203.0.113.5", "xbad a from 198.51.100.7")]
+    assert run(join_parts(whole)) == [(2, "203.0.113.5", "xbad a from 198.51.100.7")]

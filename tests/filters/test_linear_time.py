@@ -13,7 +13,8 @@ from functools import partial
 
 import pytest
 
-from mailbanned.filters import Filter, FilterSet, Pattern, Stamps, split
+from mailbanned.filters import Filter, FilterSet, Pattern
+from mailbanned.logformat.syslog import LineParser
 from mailbanned.model import Line
 from tests.filters.shipped import NAMES, NOW, filter_set, shipped
 
@@ -63,10 +64,10 @@ def stretched(
 PATTERNS = [(name, pattern) for name in NAMES for pattern in shipped(name).patterns]
 
 
-@pytest.mark.parametrize(("name", "pattern"), PATTERNS, ids=[p.rule for _, p in PATTERNS])
+@pytest.mark.parametrize(("name", "pattern"), PATTERNS, ids=[p.full_name for _, p in PATTERNS])
 def test_a_pattern_takes_linear_time(name: str, pattern: Pattern) -> None:
     """A line that a pattern's own hits are stretched to costs no more than in proportion."""
-    lines = [split(s.line, 1, Stamps(UTC), NOW) for s in shipped(name).samples if s.kind]
+    lines = [Line(*LineParser(UTC).parse(s.line, 1, NOW)) for s in shipped(name).samples if s.kind]
     fitting = next(line for line in lines if pattern.find(line))
     for head, part, tail in adversaries(fitting.text):
         assert growth(partial(stretched, pattern, head, part, tail)) < MOST
@@ -96,7 +97,8 @@ def test_a_block_takes_linear_time(part: bytes, times: int) -> None:
 def test_a_block_of_failures_takes_linear_time() -> None:
     """Numbering and reporting many failures costs no more per line than a few do."""
     own = FilterSet(
-        [Filter("own", (Pattern("own", "one", literal="from", match="from <ADDR>"),))], Stamps(UTC)
+        [Filter("own", (Pattern("own", "one", literal="from", match="from <ADDR>"),))],
+        LineParser(UTC),
     )
 
     def read(size: int) -> Callable[[], object]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mailbanned.filters import Pattern, PatternError
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.filters import Finding, Ignored, Pattern, PatternError
+from mailbanned.model import Failure, Line, LoginSucceeded, OutageReported
 
 TAG = r"sshd\[\d+\]: "
 
@@ -16,41 +17,41 @@ def pattern(match: str, tag: str = "", **options: Any) -> Pattern:
     return Pattern("own", "one", literal="from", match=match, tag=tag, **options)
 
 
-def find(one: Pattern, text: bytes) -> tuple[str | None, str | None] | None:
+def find(own: Pattern, text: bytes) -> tuple[str | None, str | None] | None:
     """Address and user that a pattern reads from a text."""
-    found = one.find(Line(1, None, text))
+    found = own.find(Line(1, None, text))
     return None if found is None else (found.address, found.user)
 
 
 def test_the_whole_text_must_fit() -> None:
-    """A pattern is anchored at both ends, and the tag stands before it."""
-    one = pattern("bad from <ADDR>", tag=TAG)
-    assert find(one, b"sshd[1]: bad from 203.0.113.5") == ("203.0.113.5", None)
-    assert find(one, b"x sshd[1]: bad from 203.0.113.5") is None
-    assert find(one, b"sshd[1]: bad from 203.0.113.5 port 1") is None
-    assert find(one, b"bad from 203.0.113.5") is None
+    """A pattern is anchored at both ends, and the tag precedes it."""
+    own = pattern("bad from <ADDR>", tag=TAG)
+    assert find(own, b"sshd[1]: bad from 203.0.113.5") == ("203.0.113.5", None)
+    assert find(own, b"x sshd[1]: bad from 203.0.113.5") is None
+    assert find(own, b"sshd[1]: bad from 203.0.113.5 port 1") is None
+    assert find(own, b"bad from 203.0.113.5") is None
 
 
 def test_alternatives_stay_inside_tag_and_match() -> None:
     """A bare `|` in the match does not cut the tag or the anchors off."""
-    one = pattern("b|a from <ADDR>", tag=TAG)
-    assert find(one, b"sshd[1]: a from 203.0.113.5") is not None
-    assert find(one, b"a from 203.0.113.5") is None
+    own = pattern("b|a from <ADDR>", tag=TAG)
+    assert find(own, b"sshd[1]: a from 203.0.113.5") is not None
+    assert find(own, b"a from 203.0.113.5") is None
 
 
 @pytest.mark.parametrize("user", ["<USER>", "<F-USER>.*</F-USER>"])
 @pytest.mark.parametrize("address", ["<ADDR>", "<HOST>"])
 def test_both_spellings_mean_the_same(user: str, address: str) -> None:
     """fail2ban's spellings of address and user are understood."""
-    one = pattern(f"user {user} from {address}")
-    assert find(one, b"user bob from 2001:db8::5") == ("2001:db8::5", "bob")
+    own = pattern(f"user {user} from {address}")
+    assert find(own, b"user bob from 2001:db8::5") == ("2001:db8::5", "bob")
 
 
 def test_a_user_pattern_may_be_narrow() -> None:
-    """Between <F-USER> and </F-USER> stands what the name must look like."""
-    one = pattern("user <F-USER>[a-z]+</F-USER> from <ADDR>")
-    assert find(one, b"user bob from 203.0.113.5") is not None
-    assert find(one, b"user b b from 203.0.113.5") is None
+    """The name must match what is between <F-USER> and </F-USER>."""
+    own = pattern("user <F-USER>[a-z]+</F-USER> from <ADDR>")
+    assert find(own, b"user bob from 203.0.113.5") is not None
+    assert find(own, b"user b b from 203.0.113.5") is None
 
 
 def test_greedy_takes_the_last_and_lazy_the_first() -> None:
@@ -78,12 +79,12 @@ def test_what_stands_for_no_name_is_no_name(name: bytes) -> None:
 
 def test_a_name_may_be_any_bytes() -> None:
     """NUL and what is no UTF-8 neither disturb the match nor raise."""
-    one = pattern("<USER> from <ADDR>")
-    assert find(one, b"a\0b\xff\xfe from 203.0.113.5") == (
+    own = pattern("<USER> from <ADDR>")
+    assert find(own, b"a\0b\xff\xfe from 203.0.113.5") == (
         "203.0.113.5",
         "a\0b\ufffd\ufffd",
     )
-    assert find(one, "J\u00fcrgen\u2028 from 203.0.113.5".encode()) == (
+    assert find(own, "J\u00fcrgen\u2028 from 203.0.113.5".encode()) == (
         "203.0.113.5",
         "J\u00fcrgen\u2028",
     )
@@ -120,42 +121,45 @@ def test_an_ipv4_address_in_ipv6_clothing_is_the_ipv4_address() -> None:
 )
 def test_mail_is_one_address_with_its_quotes(mail: bytes, fits: bool) -> None:
     """<MAIL> steps over quoted text as a whole and ends at the bracket that closes it."""
-    one = pattern("<MAIL> from <ADDR>")
+    own = pattern("<MAIL> from <ADDR>")
     expected = ("203.0.113.5", None) if fits else None
-    assert find(one, mail + b" from 203.0.113.5") == expected
+    assert find(own, mail + b" from 203.0.113.5") == expected
 
 
-@pytest.mark.parametrize("kind", ["known", "success", "outage"])
-def test_other_kinds_are_signs(kind: str) -> None:
-    """What is no failure is reported as a sign of its kind, with its address if there is one."""
-    sign = pattern("<USER> from <ADDR>", kind=kind).find(Line(7, 1.5, b"bob from 203.0.113.5"))
-    assert sign == Sign(7, 1.5, kind, "203.0.113.5", "bob", "own/one")
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [("ignore", Ignored), ("success", LoginSucceeded), ("outage", OutageReported)],
+)
+def test_other_kinds_are_events_of_their_own(kind: str, event: Callable[..., Finding]) -> None:
+    """A line that is no failure is reported by the type of its kind, with its address."""
+    found = pattern("<USER> from <ADDR>", kind=kind).find(Line(7, 1.5, b"bob from 203.0.113.5"))
+    assert (type(found), found) == (event, event(7, 1.5, "203.0.113.5", "bob", "own/one"))
 
 
-@pytest.mark.parametrize("kind", ["known", "outage"])
-def test_what_concerns_everybody_needs_no_address(kind: str) -> None:
-    """A server's word about itself names no client."""
-    sign = pattern("no news from it", kind=kind).find(Line(7, None, b"no news from it"))
-    assert sign == Sign(7, None, kind, None, None, "own/one")
+@pytest.mark.parametrize(("kind", "event"), [("ignore", Ignored), ("outage", OutageReported)])
+def test_a_line_about_the_server_needs_no_address(kind: str, event: Callable[..., Finding]) -> None:
+    """What a server reports of itself names no client."""
+    found = pattern("no news from it", kind=kind).find(Line(7, None, b"no news from it"))
+    assert (type(found), found) == (event, event(7, None, None, None, "own/one"))
 
 
 def test_session_passdb_and_repeats_are_reported() -> None:
     """A failure carries the server's name of the session, the database that refused, and how often
     the line was written; empty ones are none.
     """
-    one = pattern(r"<PASSDB>\w*</PASSDB>\[<SESSION>\d*</SESSION>\] from <ADDR>", summary=True)
-    found = one.find(Line(7, None, b"sql[77] from 203.0.113.5", 3))
+    own = pattern(r"<PASSDB>\w*</PASSDB>\[<SESSION>\d*</SESSION>\] from <ADDR>", summary=True)
+    found = own.find(Line(7, None, b"sql[77] from 203.0.113.5", 3))
     assert found == Failure(7, None, "203.0.113.5", None, "own/one", True, "77", "sql", 3)
-    found = one.find(Line(7, None, b"[] from 203.0.113.5"))
+    found = own.find(Line(7, None, b"[] from 203.0.113.5"))
     assert found == Failure(7, None, "203.0.113.5", None, "own/one", True, None, None, 1)
 
 
 def test_literals_are_found_in_the_pattern() -> None:
     """Without a given one, the longest text that every match contains; never one of the tag."""
-    one = Pattern("own", "one", match=r"bad login of <USER> from <ADDR>", tag=r"program\[\d+\]: ")
-    assert one.literals == (b"bad login of ", b" from ")
-    one = Pattern("own", "one", match=r"(?:a|b) <ADDR>", tag=r"program\[\d+\]: ")
-    assert one.literals[0] == b"program["
+    own = Pattern("own", "one", match=r"bad login of <USER> from <ADDR>", tag=r"program\[\d+\]: ")
+    assert own.literals == (b"bad login of ", b" from ")
+    own = Pattern("own", "one", match=r"(?:a|b) <ADDR>", tag=r"program\[\d+\]: ")
+    assert own.literals[0] == b"program["
 
 
 @pytest.mark.parametrize(
@@ -163,14 +167,14 @@ def test_literals_are_found_in_the_pattern() -> None:
     [
         ({"match": "no address"}, "has no <ADDR>"),
         ({"match": "no address", "kind": "success"}, "has no <ADDR>"),
-        ({"match": "<ADDR>|x <HOST>"}, "stands twice"),
-        ({"match": "<ADDR> <USER> <USER>"}, "stands twice"),
+        ({"match": "<ADDR>|x <HOST>"}, "is there twice"),
+        ({"match": "<ADDR> <USER> <USER>"}, "is there twice"),
         ({"match": "<ADDR> <NAME>"}, "unknown tag <NAME>"),
         ({"match": "<ADDR>(?=x)"}, "not a valid RE2 pattern"),
         ({"match": r"<ADDR> (a)\1"}, "not a valid RE2 pattern"),
         ({"match": "<ADDR> ("}, "not a valid RE2 pattern"),
         ({"match": "<ADDR>", "tag": "["}, "not a valid RE2 pattern"),
-        ({"match": "<ADDR> <SESSION>"}, "do not stand in pairs"),
+        ({"match": "<ADDR> <SESSION>"}, "are not paired"),
         ({"match": "<ADDR>", "literal": ""}, "no text of 4 bytes"),
         ({"match": "<ADDR>", "literal": "fro"}, "too short"),
     ],
@@ -182,5 +186,5 @@ def test_a_bad_pattern_says_why(arguments: dict[str, Any], reason: str) -> None:
 
 
 def test_an_alternative_without_the_address_is_no_failure() -> None:
-    """Where the matching alternative names nobody, there is nobody to ban."""
+    """If the matching alternative has no address, there is no failure."""
     assert find(pattern("from <ADDR>|from nobody"), b"from nobody") is None

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailbanned.filters import FilterSet, Pattern, Stamps
+from mailbanned.filters import FilterSet, Finding, Pattern
 from mailbanned.filters.pattern import Find
-from mailbanned.model import Failure, Line, Sign
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Failure, Line, LogEvent
 from tests.filters.shipped import NOW, filter_set, shipped
 
 PEER, THIRD_PARTY = b"203.0.113.5", b"198.51.100.7"
@@ -164,7 +165,7 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def found(text: bytes) -> list[Failure | Sign]:
+def found(text: bytes) -> list[LogEvent]:
     """What all filters together say of a line."""
     return list(filter_set(*FILTERS).read(HEAD + text + b"\n", NOW))
 
@@ -243,11 +244,11 @@ def test_a_line_meets_few_patterns(text: bytes, most: int, monkeypatch: pytest.M
     """What a host is flooded with goes straight to the patterns that it fits."""
     tried: list[str] = []
 
-    def find(pattern: Pattern, original: Find, line: Line) -> Failure | Sign | None:
-        tried.append(pattern.rule)
+    def find(pattern: Pattern, original: Find, line: Line) -> Finding | None:
+        tried.append(pattern.full_name)
         return original(line)
 
     for pattern in (pattern for name in FILTERS for pattern in shipped(name).patterns):
         monkeypatch.setattr(pattern, "find", partial(find, pattern, pattern.find))
-    filters = FilterSet([shipped(name) for name in FILTERS], Stamps(UTC))
+    filters = FilterSet([shipped(name) for name in FILTERS], LineParser(UTC))
     assert len(list(filters.read(text + b"\n", NOW))) <= len(tried) <= most, tried

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailbanned.jails import Engine
 from mailbanned.jails.jail import BanHistory, escalated_bantime
-from mailbanned.model import Sign
+from mailbanned.model import OutageReported
 from tests.jails.support import ONE, OTHER, bans, fail, rules, subject
 
 CENTURY = 100 * 365 * 86400.0
@@ -69,7 +69,7 @@ def test_a_ban_that_an_outage_explains_does_not_count() -> None:
     engine = Engine([rules(**GROWING, outage=True)])
     lasts(engine, 1000.0)
     assert lasts(engine, 1011.0) == 30
-    engine.on_outage(Sign(1, None, "outage", None, None, "f/down"), 1012.0, 1012.0)
+    engine.on_outage(OutageReported(1, None, None, None, "f/down"), 1012.0, 1012.0)
     assert subject() not in engine.ledger
     assert lasts(engine, 1040.0 + 60) == 10  # the last one that counts ended at 1010
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from mailbanned.jails import Engine, Event, OutageDetected, OutageSettings
-from mailbanned.model import Ban, Failure, Sign, Unban
+from mailbanned.model import Ban, Failure, LoginSucceeded, OutageReported, Unban
 from tests.jails.support import ONE, OTHER, bans, fail, net, rules, subject
 
-DOWN = Sign(1, None, "outage", None, None, "f/down")
+DOWN = OutageReported(1, None, None, None, "f/down")
 
 
-def login(address: str) -> Sign:
+def login(address: str) -> LoginSucceeded:
     """A good login."""
-    return Sign(1, None, "success", address, "bob", "f/in")
+    return LoginSucceeded(1, None, address, "bob", "f/in")
 
 
 def logins(**options: Any) -> Engine:

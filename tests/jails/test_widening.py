@@ -8,7 +8,7 @@ import pytest
 
 from mailbanned.address import Subject
 from mailbanned.jails import Engine, RestoredState, SeenWhileBanned
-from mailbanned.model import Ban, Sign
+from mailbanned.model import Ban, LoginSucceeded
 from tests.jails.support import HOUR, bans, fail, failure, net, question, rules, subject
 
 NETWORK = Subject("192.0.2.0/24")
@@ -98,7 +98,7 @@ def test_own_addresses_are_spared() -> None:
 def test_a_network_with_a_good_client_is_spared() -> None:
     """Who has logged in is not banned for his neighbours; the neighbours are, one by one."""
     engine = wide()
-    engine.on_login(Sign(1, None, "success", "192.0.2.200", "info", "f/ok"), 0.0)
+    engine.on_login(LoginSucceeded(1, None, "192.0.2.200", "info", "f/ok"), 0.0)
     assert banned(engine, 1, 2, 3, 4) == [f"192.0.2.{host}/32" for host in (1, 2, 3, 4)]
 
 

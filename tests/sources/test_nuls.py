@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.logformat.messages import MAX_LINE, Messages, messages
+from mailbanned.logformat.messages import MAX_LINE, SplitMessages, split_messages
 from tests.runtimes import cri
 from tests.sources.rig import Reader, append
 
@@ -83,9 +83,9 @@ def test_nuls_in_any_pieces(at_once: int) -> None:
     taken, rest, inside = b"", b"", 0
     for start in range(0, len(data), at_once):
         rest += data[start : start + at_once]
-        lines, end, inside = messages(rest, 0, inside)
+        lines, end, inside = split_messages(rest, 0, inside)
         taken, rest = taken + lines, rest[end:]
-    assert taken == messages(data).lines
+    assert taken == split_messages(data).lines
     assert taken.startswith(b"one\ntwo\0\n\n")
     assert taken.endswith(cri("three") + cri("four"))
     assert not rest
@@ -93,4 +93,4 @@ def test_nuls_in_any_pieces(at_once: int) -> None:
 
 def test_nothing_but_nuls() -> None:
     """They are taken, and no line comes of them."""
-    assert messages(b"\0" * 100) == Messages(b"", 100, 0)
+    assert split_messages(b"\0" * 100) == SplitMessages(b"", 100, 0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from mailbanned.logformat.messages import INSIDE_LINE, messages
+from mailbanned.logformat.messages import SKIPPING_LINE, split_messages
 from mailbanned.sources.file.checkpoint import (
     HEAD_BYTES,
     TAIL_BYTES,
@@ -159,7 +159,7 @@ class Tail:
         if not checkpoint.head.fits(beginning) or len(before) < min(offset, TAIL_BYTES):
             return False
         whole = not before or before.endswith((b"\n", b"\0"))
-        self._settle(offset, before, 0 if whole else INSIDE_LINE)
+        self._settle(offset, before, 0 if whole else SKIPPING_LINE)
         self._key = checkpoint.key
         self._start = beginning[: max(0, offset - at)]
         self.head = Head.of(self._start)
@@ -223,7 +223,7 @@ class Tail:
             return b""
         self.at_end = to_the_end and not self.raw.broken
         self._written, self._checkpoint = self._seen[1], None
-        lines, end, self._inside = messages(data, back, self._inside)
+        lines, end, self._inside = split_messages(data, back, self._inside)
         self.rest = len(data) - end
         if end > back:
             if not self.head.complete:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
-from mailbanned.logformat.messages import cut
+from mailbanned.logformat.messages import split_lines
 from mailbanned.sources.journal.entry import Place, Record, fields, matches, parse
 from mailbanned.sources.journal.subscription import Share
 from mailbanned.sources.journal.wakeup import Nudge
@@ -167,7 +167,7 @@ class Journalctl:
         while chunk := await stdout.read(_CHUNK_BYTES):
             arrived, ticks = self._clock.now(), self._clock.monotonic()
             data = rest + chunk
-            lines, end, inside = cut(data, 0, inside, _MAX_RECORD)
+            lines, end, inside = split_lines(data, 0, inside, _MAX_RECORD)
             rest = data[end:]
             parsed = (parse(line) for line in lines.split(b"\n") if line)
             records = [record for record in parsed if record is not None]

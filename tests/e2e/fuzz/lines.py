@@ -13,10 +13,11 @@ from ipaddress import ip_address
 from typing import Any
 
 from mailbanned.address import network_of, parse_address, subject_of
-from mailbanned.filters import FilterSet, Stamps
+from mailbanned.filters import FilterSet
 from mailbanned.jails import AccountCheck, Engine, JailSettings
-from mailbanned.logformat.messages import plain, taken
-from mailbanned.model import Ban, Failure, Sign
+from mailbanned.logformat.messages import join_parts, split_messages
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Ban, Failure, LogEvent, LoginSucceeded, OutageReported
 from tests.filters import test_dovecot, test_postfix, test_sshd
 from tests.filters.shipped import NAMES, NOW, shipped
 
@@ -30,7 +31,7 @@ def check_block(data: bytes) -> None:
     """Nothing raises; how the bytes are cut into blocks does not matter; findings are of their
     line; and bans are of those who failed.
     """
-    whole = plain(data[:LONGEST])
+    whole = join_parts(data[:LONGEST])
     found = list(_filters(0).read(whole, NOW))
     assert found == list(_in_blocks(data[:LONGEST])), "cut into blocks it reads otherwise"
     lines = whole.split(b"\n")
@@ -42,25 +43,23 @@ def check_block(data: bytes) -> None:
 
 @cache
 def _set(_: int) -> FilterSet:
-    return FilterSet([shipped(name) for name in NAMES], Stamps(UTC))
+    return FilterSet([shipped(name) for name in NAMES], LineParser(UTC))
 
 
 def _filters(which: int) -> FilterSet:
-    """All shipped filters (one set or another), with no memory of earlier stamps."""
-    filters = _set(which)
-    filters.stamps = Stamps(UTC)
-    return filters
+    """All shipped filters (one set or another)."""
+    return _set(which)
 
 
-def _in_blocks(data: bytes) -> Iterator[Failure | Sign]:
+def _in_blocks(data: bytes) -> Iterator[LogEvent]:
     """The findings of the smallest blocks that a reader may hand on."""
     filters, number = _filters(1), 1
     block = b""
     lines = data.split(b"\n")
     for at, line in enumerate(lines, start=1):
         block += line + (b"\n" if at < len(lines) else b"")
-        if at == len(lines) or taken(block)[1] == len(block):
-            yield from filters.read(plain(block), NOW, number)
+        if at == len(lines) or split_messages(block).end == len(block):
+            yield from filters.read(join_parts(block), NOW, number)
             number += block.count(b"\n")
             block = b""
 
@@ -72,21 +71,21 @@ def _stands_in(address: str, line: bytes) -> bool:
     return any(parse_address(text) == address for text in _ADDRESS.findall(line))
 
 
-def _check_bans(found: list[Failure | Sign]) -> None:
+def _check_bans(found: list[LogEvent]) -> None:
     """What jails make of the findings, if the lines come now: only subjects of failures are
     banned, and none of them that must not be; every account asked for is a name that was tried.
     """
-    remembers = any(isinstance(one, Sign) for one in found)
+    remembers = any(not isinstance(event, Failure) for event in found)
     engine = _engine() if remembers else _shared_engine()
     failed = {one.address for one in found if isinstance(one, Failure)}
-    for one in found:
-        if isinstance(one, Sign):
-            if one.kind == "outage":
-                engine.on_outage(one, NOW, NOW)
-            else:
-                engine.on_login(one, NOW)
+    for event in found:
+        if isinstance(event, LoginSucceeded):
+            engine.on_login(event, NOW)
             continue
-        for decision in engine.observe("log", one, NOW, NOW):
+        if isinstance(event, OutageReported):
+            engine.on_outage(event, NOW, NOW)
+            continue
+        for decision in engine.observe("log", event, NOW, NOW):
             if isinstance(decision, AccountCheck):
                 assert decision.user
                 engine.resolve(decision, exists=False, now=NOW)
@@ -125,7 +124,7 @@ def _shared_engine() -> Engine:
 
 def _sshd(shape: Any, text: bytes) -> set[str | None]:
     line = shape.line(text, test_sshd.PEERS[2])
-    return {found.address for found in _filters(0).read(plain(line), NOW)} - {
+    return {found.address for found in _filters(0).read(join_parts(line), NOW)} - {
         test_sshd.PEERS[2].decode()
     }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Stamps
+from mailbanned.logformat.timestamps import TimestampParser
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -22,7 +22,7 @@ def utc(*moment: int) -> float:
 
 
 def at(stamp: str, now: float = NOON, zone: ZoneInfo | timezone | None = UTC) -> float | None:
-    return Stamps(zone).read(stamp.encode() + b" mx x: y", now)[0]
+    return TimestampParser(zone).parse(stamp.encode() + b" mx x: y", now)[0]
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_a_leap_day_belongs_to_a_leap_year(now: float, year: int) -> None:
 
 def test_a_remembered_stamp_does_not_keep_its_year() -> None:
     """The same text read a year later is the later year's."""
-    stamps = Stamps(UTC)
+    parser = TimestampParser(UTC)
     line = b"May  1 06:43:08 mx x"
-    assert stamps.read(line, NOON)[0] == utc(2026, 5, 1, 6, 43, 8)
-    assert stamps.read(line, NOON + 365 * 86400)[0] == utc(2027, 5, 1, 6, 43, 8)
-    assert stamps.read(line, NOON)[0] == utc(2026, 5, 1, 6, 43, 8)
+    assert parser.parse(line, NOON)[0] == utc(2026, 5, 1, 6, 43, 8)
+    assert parser.parse(line, NOON + 365 * 86400)[0] == utc(2027, 5, 1, 6, 43, 8)
+    assert parser.parse(line, NOON)[0] == utc(2026, 5, 1, 6, 43, 8)
 
 
 WALLS = st.one_of(
@@ -86,12 +86,12 @@ def test_what_is_remembered_is_what_would_be_read(
     wall: datetime, steps: list[tuple[int, int]], zone: ZoneInfo, ahead: int, year: bool
 ) -> None:
     """Near the change of a year, of clocks, or of "a day ahead", nothing is remembered wrongly."""
-    stamps = Stamps(zone)
+    parser = TimestampParser(zone)
     for written, passed in steps:
         then = wall + timedelta(seconds=written)
         stamp = f"{then:%Y-%m-%d %H:%M:%S}" if year else f"{then:%b %d %H:%M:%S}"
         now = wall.replace(tzinfo=zone).timestamp() + passed - ahead
-        assert stamps.read(stamp.encode() + b" mx x", now)[0] == at(stamp, now, zone)
+        assert parser.parse(stamp.encode() + b" mx x", now)[0] == at(stamp, now, zone)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_no_hour_is_remembered_through_a_change_of_clocks(
 ) -> None:
     """Whenever an hour was first read, its minutes are read as if each were the first."""
     for began in range(-10800, 10800, 900):
-        stamps = Stamps(zone)
+        parser = TimestampParser(zone)
         for now in range(began, began + 7200, 900):
             for minute in (0, 10, 29, 31, 45, 59):
                 stamp = f"{day} {hour:02}:{minute:02}:07"
-                read = stamps.read(stamp.encode() + b" mx x", change + now)[0]
+                read = parser.parse(stamp.encode() + b" mx x", change + now)[0]
                 assert read == at(stamp, change + now, zone)
 
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Stamps, split
-from mailbanned.logformat.messages import LONGEST, plain, taken
+from mailbanned.logformat.messages import MAX_MESSAGE, join_parts, split_messages
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line
 from tests.runtimes import STAMP, Write, Written, cri, docker, logs
 
 OUT, ERR = STAMP + b" stdout F ", STAMP + b" stderr F "
 
 
 def whole(data: bytes) -> int:
-    """How far data consists of whole messages."""
-    _, end = taken(data)
-    return end
+    """The offset up to which data consists of whole messages."""
+    return split_messages(data).end
 
 
 @pytest.mark.parametrize("write", [cri, docker])
@@ -32,7 +32,7 @@ def test_parts_become_one_line_where_the_last_one_stood(write: Write) -> None:
         write("three", "stdout", True),
         write("more", "stderr", True),
     ]
-    assert plain(b"".join(log)).split(b"\n") == [
+    assert join_parts(b"".join(log)).split(b"\n") == [
         b"", ERR + b"other", b"", b"", OUT + b"one, two, three", ERR + b"of another, more", b"",
     ]  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_parts_become_one_line_where_the_last_one_stood(write: Write) -> None:
 )
 def test_where_nothing_is_cut_up_nothing_is_touched(block: bytes) -> None:
     """A block without parts and without docker's lines is handed back itself, whole as it is."""
-    assert plain(block) is block
+    assert join_parts(block) is block
     assert whole(block) == block.rfind(b"\n") + 1
 
 
@@ -75,7 +75,7 @@ def test_where_nothing_is_cut_up_nothing_is_touched(block: bytes) -> None:
 )
 def test_the_text_of_docker_lines(line: bytes, text: bytes) -> None:
     """Escapes are resolved, and nothing that a text contains makes a line of its own."""
-    assert plain(line % STAMP + b"\n") == OUT + text + b"\n"
+    assert join_parts(line % STAMP + b"\n") == OUT + text + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -93,41 +93,32 @@ def test_the_text_of_docker_lines(line: bytes, text: bytes) -> None:
 def test_what_docker_would_not_write_stays_as_it_is(line: bytes) -> None:
     """A broken line is no message, and spoils none."""
     parts = docker("one, ", final=False), line + b"\n", docker("two")
-    assert plain(b"".join(parts)) == b"\n" + line + b"\n" + OUT + b"one, two\n"
+    assert join_parts(b"".join(parts)) == b"\n" + line + b"\n" + OUT + b"one, two\n"
     assert whole(line + b"\n") == len(line) + 1
 
 
 def test_a_backslash_and_an_n_are_not_a_line_break() -> None:
     r"""A part that ends in the two characters \n is still a part."""
     log = docker("one\\n", final=False) + docker("May  1 06:43:08 mx sshd[1]: two")
-    assert plain(log) == b"\n" + OUT + b"one\\nMay  1 06:43:08 mx sshd[1]: two\n"
+    assert join_parts(log) == b"\n" + OUT + b"one\\nMay  1 06:43:08 mx sshd[1]: two\n"
 
 
 def test_messages_without_an_end_are_no_lines() -> None:
     """Parts whose end is missing leave empty lines behind, also without a last LF."""
-    assert plain(cri("a", final=False) + cri("b", "stderr")) == b"\n" + ERR + b"b\n"
-    assert plain(cri("b", "stderr") + cri("a", final=False)[:-1]) == ERR + b"b\n"
+    assert join_parts(cri("a", final=False) + cri("b", "stderr")) == b"\n" + ERR + b"b\n"
+    assert join_parts(cri("b", "stderr") + cri("a", final=False)[:-1]) == ERR + b"b\n"
 
 
 @pytest.mark.parametrize("write", [cri, docker])
 def test_a_message_has_its_limit(write: Write) -> None:
     """A message of 64 KiB is joined, one byte more is left out, and the next one is not."""
-    piece = "x" * (LONGEST // 4)
+    piece = "x" * (MAX_MESSAGE // 4)
     parts = [write(piece, "stdout", False)] * 4
     end, more, after = (write(text, "stdout", True) for text in ("", "y", "z"))
-    assert plain(b"".join([*parts, end, after])).split(b"\n")[4:] == [
+    assert join_parts(b"".join([*parts, end, after])).split(b"\n")[4:] == [
         OUT + 4 * piece.encode(), OUT + b"z", b"",
     ]  # fmt: skip
-    assert plain(b"".join([*parts, more, after])) == 5 * b"\n" + OUT + b"z\n"
-
-
-def test_nobody_waits_for_ever() -> None:
-    """A message that has not ended a megabyte later holds nothing up."""
-    begun, later = cri("begun", final=False), cri("x" * 1000, "stderr")
-    assert whole(begun + later) == 0
-    log = later + begun + later * 1200
-    assert whole(log) == len(log)
-    assert whole(log + begun) == len(log)
+    assert join_parts(b"".join([*parts, more, after])) == 5 * b"\n" + OUT + b"z\n"
 
 
 def test_the_rest_of_a_long_recipient_is_no_line() -> None:
@@ -141,16 +132,16 @@ def test_the_rest_of_a_long_recipient_is_no_line() -> None:
         for at in range(len(message) + 1):
             parts = write(message[:at], "stdout", False), write(message[at:], "stdout", True)
             assert whole(parts[0]) == whole(parts[0] + parts[1][:-1]) == 0
-            lines = plain(b"".join(parts)).split(b"\n")
-            found = [split(line, 1, Stamps(UTC), 1_777_640_000.0).text for line in lines]
+            lines = join_parts(b"".join(parts)).split(b"\n")
+            found = [Line(*LineParser(UTC).parse(line, 1, 1_777_640_000.0)).text for line in lines]
             assert found == [b"", message.partition(" mx ")[2].encode(), b""]
 
 
 @given(logs())
 def test_what_was_cut_up_is_put_together(log: list[Written]) -> None:
-    """Every message stands in the line in which it ended, as it was before it was cut."""
+    """Every message is in the line in which it ended, as it was before it was split."""
     expected = [b"" if one.message is None else one.message.plain() for one in log]
-    assert plain(b"".join(one.line for one in log)).split(b"\n") == [*expected, b""]
+    assert join_parts(b"".join(one.line for one in log)).split(b"\n") == [*expected, b""]
 
 
 @given(logs(), st.data())
@@ -162,7 +153,7 @@ def test_blocks_may_end_wherever_messages_are_whole(
     seen = data.draw(st.integers(0, len(block)))
     end = whole(block[:seen])
     assert end == 0 or block[end - 1 : end] == b"\n"
-    assert plain(block[:end]) + plain(block[end:]) == plain(block)
+    assert join_parts(block[:end]) + join_parts(block[end:]) == join_parts(block)
     if not any(one.message is None for one in log):
         assert end == block.rfind(b"\n", 0, seen) + 1
     assert whole(block) == len(block)
@@ -180,7 +171,7 @@ FRAGMENTS = st.lists(
 @given(FRAGMENTS)
 def test_nothing_raises_and_no_line_is_made_up(block: bytes) -> None:
     """Whatever a log holds, its lines stay as they are, become empty, or begin with a stamp."""
-    before, after = block.split(b"\n"), plain(block).split(b"\n")
+    before, after = block.split(b"\n"), join_parts(block).split(b"\n")
     assert len(before) == len(after)
     for old, new in zip(before, after, strict=True):
         assert new in (old, b"") or new.startswith((OUT, ERR))
@@ -188,7 +179,7 @@ def test_nothing_raises_and_no_line_is_made_up(block: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from([cri("a"), cri("b", final=False), cri("c", "stderr"), b"plain\n"])))
-def test_what_is_taken_is_plain(lines: list[bytes]) -> None:
-    """What is taken of a log's start is its whole messages as `plain` gives them."""
+def test_split_messages_are_joined(lines: list[bytes]) -> None:
+    """The whole messages at the start of a log are split off as `join_parts` returns them."""
     data = b"".join(lines) + b"begun"
-    assert taken(data) == (plain(data[: whole(data)]), whole(data))
+    assert split_messages(data).lines == join_parts(data[: whole(data)])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailbanned.filters.pattern import compiled
-from mailbanned.filters.regex import required
+from mailbanned.filters.pattern import PrefixMatcher
+from mailbanned.filters.regex import required_literals
 from tests.filters.patterns import Written, shipped_file, shipped_patterns, shipped_texts, written
 from tests.filters.shipped import NAMES
 
@@ -45,7 +45,7 @@ from tests.filters.shipped import NAMES
         ("abcd{01}", ["abcd{01}"]),
         ("abcd{100000}", ["abcd{100000}"]),
         ("abcd{0}", []),
-        # what RE2 repeats may stand further left
+        # what RE2 repeats may be further left
         (r"abcd\Q\E*", []),
         ("(?:abcd)(?i)?", []),
         (r"(?:abcd)+\Q\E*", []),
@@ -91,7 +91,7 @@ from tests.filters.shipped import NAMES
 def test_what_is_found(pattern: str, found: list[str] | str) -> None:
     """Runs of literal bytes, whatever their spelling; nothing that may be missing or differ."""
     expected = [found] if isinstance(found, str) else found
-    assert required(pattern) == tuple(text.encode() for text in expected)
+    assert required_literals(pattern) == tuple(text.encode() for text in expected)
 
 
 @pytest.mark.parametrize(
@@ -113,22 +113,24 @@ def test_what_is_found(pattern: str, found: list[str] | str) -> None:
 )
 def test_re2_reads_the_rare_spellings_so(pattern: str, text: bytes) -> None:
     """What the table above takes for granted about RE2 is what it does."""
-    assert compiled(pattern).match(text) == len(text)
+    assert PrefixMatcher(pattern).match(text) == len(text)
 
 
 @given(written)
 def test_no_matching_text_lacks_one(random: Written) -> None:
     """Whatever the pattern, every text that matches it holds all that is required."""
     for text in random.texts:
-        assert compiled(random.pattern).match(text) == len(text)
-        assert [one for one in required(random.pattern) if one not in text] == []
+        assert PrefixMatcher(random.pattern).match(text) == len(text)
+        assert [
+            literal for literal in required_literals(random.pattern) if literal not in text
+        ] == []
 
 
 @settings(max_examples=30)
 @given(written, written)
-def test_nothing_stands_twice(one: Written, two: Written) -> None:
-    """No text that is found stands inside another one, and none is too short."""
-    found = required(one.pattern + two.pattern + one.pattern)
+def test_no_literal_is_repeated(first: Written, second: Written) -> None:
+    """No literal is inside another one, and none is too short."""
+    found = required_literals(first.pattern + second.pattern + first.pattern)
     assert all(len(text) >= 4 for text in found)
     assert [pair for pair in permutations(found, 2) if pair[0] in pair[1]] == []
 
@@ -136,13 +138,13 @@ def test_nothing_stands_twice(one: Written, two: Written) -> None:
 @given(st.text("ab(?:i)P<>[^]{1,}*+|\\QExp.$") | st.text())
 def test_whatever_is_written_is_read(pattern: str) -> None:
     """Nobody's typing error makes it fail: to refuse a pattern is the business of RE2."""
-    required(pattern)
+    required_literals(pattern)
 
 
 def test_deep_groups_are_read() -> None:
     """Groups as deep as RE2 lets them be are no trouble; the deepest are not looked into."""
-    assert required("(" * 1000 + "abcd" + ")" * 1000) == ()
-    assert required("(" * 50 + "abcd" + ")" * 50 + "e") == (b"abcde",)
+    assert required_literals("(" * 1000 + "abcd" + ")" * 1000) == ()
+    assert required_literals("(" * 50 + "abcd" + ")" * 50 + "e") == (b"abcde",)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,10 +152,10 @@ def test_shipped_patterns(name: str) -> None:
     """Every hit holds what its pattern requires, and a pattern without a literal requires some."""
     texts, proven = shipped_texts(name), 0
     for pattern, table in zip(shipped_patterns(name), shipped_file(name)["patterns"], strict=True):
-        found = required(pattern)
+        found = required_literals(pattern)
         assert found or table.get("literal")
         for text in texts:
-            if compiled(pattern).match(text) == len(text):
-                assert [one for one in found if one not in text] == []
+            if PrefixMatcher(pattern).match(text) == len(text):
+                assert [literal for literal in found if literal not in text] == []
                 proven += 1
     assert proven

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Stamps
+from mailbanned.logformat.timestamps import TimestampParser
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
@@ -20,7 +20,7 @@ def utc(*moment: int) -> float:
 
 
 def at(stamp: str, now: float = NOON, zone: ZoneInfo | timezone | None = UTC) -> float | None:
-    return Stamps(zone).read(stamp.encode() + b" mx x: y", now)[0]
+    return TimestampParser(zone).parse(stamp.encode() + b" mx x: y", now)[0]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def at(stamp: str, now: float = NOON, zone: ZoneInfo | timezone | None = UTC) ->
 def test_every_form_is_read(stamp: str, moment: float) -> None:
     """A known form gives its moment and the index at which the rest of the line starts."""
     line = f"{stamp} mx postfix/smtpd[1]: x".encode()
-    when, start = Stamps(UTC).read(line, NOON)
+    when, start = TimestampParser(UTC).parse(line, NOON)
     assert when == pytest.approx(moment, rel=0, abs=1e-5)
     assert line[start:] == b"mx postfix/smtpd[1]: x"
 
@@ -101,7 +101,11 @@ def test_every_form_is_read(stamp: str, moment: float) -> None:
 )
 def test_what_is_no_stamp_is_text(line: bytes) -> None:
     """A line without a stamp that can be read has no time, and is text from its start."""
-    assert Stamps(UTC).read(line, NOON) == Stamps(BERLIN).read(line, NOON) == (None, 0)
+    assert (
+        TimestampParser(UTC).parse(line, NOON)
+        == TimestampParser(BERLIN).parse(line, NOON)
+        == (None, 0)
+    )
 
 
 def test_a_leap_second_is_the_second_before() -> None:
@@ -139,7 +143,7 @@ def test_a_written_time_is_read_back(wall: datetime, minutes: int, age: int) -> 
 )
 def test_garbage_never_raises(line: bytes, zone: ZoneInfo | timezone | None) -> None:
     """Whatever a line starts with, it gives a moment and a place in the line, or neither."""
-    when, start = Stamps(zone).read(line, NOON)
+    when, start = TimestampParser(zone).parse(line, NOON)
     assert 0 <= start <= len(line)
     assert (when is None) == (start == 0)
     assert when is None or line[start - 1 : start] == b" "

@@ -1,4 +1,4 @@
-"""split again: what is remembered of a line changes nothing, and no bytes at all can upset it."""
+"""LineParser: what it remembers of earlier lines changes nothing, and no bytes make it raise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbanned.filters import Stamps, split
+from mailbanned.logformat.syslog import LineParser
+from mailbanned.model import Line
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -51,13 +52,13 @@ def test_a_line_is_what_it_is_whatever_came_before(
 ) -> None:
     """What is remembered of the line before only makes it faster."""
     lines = [front + rest for front in FRONTS for rest in RESTS[: 6 * few]]
-    expected = [(raw, split(raw, 1, Stamps(zone), now)) for raw in lines]
+    expected = [(raw, Line(*LineParser(zone).parse(raw, 1, now))) for raw in lines]
     firsts = [front + rest for front in FRONTS for rest in RESTS[:few]]
     for first in firsts + [FRONTS[1] + rest for rest in RESTS]:
         for raw, line in expected:
-            stamps = Stamps(zone)
-            split(first, 1, stamps, before)
-            assert split(raw, 1, stamps, now) == split(raw, 1, stamps, now) == line, first
+            parser = LineParser(zone)
+            parser.parse(first, 1, before)
+            assert parser.parse(raw, 1, now) == parser.parse(raw, 1, now) == line, first
 
 
 WORDS = st.sampled_from([
@@ -69,8 +70,8 @@ LINES = st.lists(WORDS | st.binary(max_size=3), max_size=6).map(b"".join)
 
 @given(LINES)
 def test_nothing_raises_and_nothing_is_made_up(raw: bytes) -> None:
-    """The text is the end of the line, behind a tag of it where it was written anew."""
-    found = split(raw, 1, Stamps(UTC), NOW)
+    """The text is the end of the line, after its tag if the header was rewritten."""
+    found = Line(*LineParser(UTC).parse(raw, 1, NOW))
     raw = raw.removesuffix(b"\r")
     if raw.endswith(found.text):
         return

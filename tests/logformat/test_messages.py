@@ -1,4 +1,4 @@
-"""The cutting of whole lines, and of whole messages of containers, out of bytes."""
+"""split_lines and split_messages: bytes become whole lines, and whole messages of containers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailbanned.logformat.messages import Cut, Messages, cut, messages, plain
+from mailbanned.logformat.messages import (
+    SplitLines,
+    SplitMessages,
+    join_parts,
+    split_lines,
+    split_messages,
+)
 from tests.runtimes import Message, Write, Written, cri, docker, logs, written
 
 LIMIT = 200
@@ -17,25 +23,40 @@ LIMIT = 200
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", Cut(b"", 0, False)),
-        (b"half", Cut(b"", 0, False)),
-        (b"a\nb\nha", Cut(b"a\nb\n", 4, False)),
-        (b"12345678\n", Cut(b"", 9, False)),
-        (b"1234567\n", Cut(b"1234567\n", 8, False)),
-        (b"12345678", Cut(b"", 0, False)),
-        (b"123456789", Cut(b"", 9, True)),
-        (b"a\n123456789\nb\nc", Cut(b"a\nb\n", 14, False)),
+        (b"", SplitLines(b"", 0, False)),
+        (b"half", SplitLines(b"", 0, False)),
+        (b"a\nb\nha", SplitLines(b"a\nb\n", 4, False)),
+        (b"12345678\n", SplitLines(b"", 9, False)),
+        (b"1234567\n", SplitLines(b"1234567\n", 8, False)),
+        (b"12345678", SplitLines(b"", 0, False)),
+        (b"123456789", SplitLines(b"", 9, True)),
+        (b"a\n123456789\nb\nc", SplitLines(b"a\nb\n", 14, False)),
     ],
 )
-def test_whole_lines_up_to_the_limit(data: bytes, expected: Cut) -> None:
+def test_whole_lines_up_to_the_limit(data: bytes, expected: SplitLines) -> None:
     """Whole lines of up to 8 bytes are kept, longer ones left out, the rest waits."""
-    assert cut(data, limit=8) == expected
+    assert split_lines(data, limit=8) == expected
 
 
 def test_the_end_of_an_overlong_line_is_no_line() -> None:
     """What remains of a line that is left out never passes for a line of its own."""
-    assert cut(b"rest of it\nnext\n", 0, True, limit=8) == Cut(b"next\n", 16, False)
-    assert cut(b"still no end", 0, True, limit=8) == Cut(b"", 12, True)
+    assert split_lines(b"rest of it\nnext\n", 0, True, limit=8) == SplitLines(b"next\n", 16, False)
+    assert split_lines(b"still no end", 0, True, limit=8) == SplitLines(b"", 12, True)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100, 10_000])
+@pytest.mark.parametrize("write", [cri, docker])
+def test_numbers_can_be_kept(at_once: int, write: Write) -> None:
+    """If asked for, a skipped line leaves an empty one, whatever the reads and the format."""
+    long, message = b"x" * 3 * LIMIT + b"\n", write("a", "stdout", True)
+    for log in (b"a\n" + long + b"b\n", long + message + long + long + message + b"b\n"):
+        rest, skipping, found = b"", 0, b""
+        for start in range(0, len(log), at_once):
+            rest += log[start : start + at_once]
+            lines, end, skipping = split_messages(rest, 0, skipping, LIMIT, keep_numbers=True)
+            rest, found = rest[end:], found + lines
+        assert not rest
+        assert found == join_parts(log.replace(long, b"\n"))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,7 +69,7 @@ def test_the_cut_does_not_depend_on_how_the_bytes_come(seed: int) -> None:
     position, inside, seen, kept = 0, False, 0, b""
     while position < len(log):
         seen = min(len(log), max(seen, position) + chance.randrange(1, 60))
-        found, end, inside = cut(log[position:seen], 0, inside, limit=16)
+        found, end, inside = split_lines(log[position:seen], 0, inside, limit=16)
         position += end
         kept += found
     assert kept == b"".join(line for line in lines if len(line) <= 16)
@@ -59,7 +80,7 @@ def read(log: bytes, pieces: list[int], limit: int) -> list[bytes]:
     position, inside, seen, found = 0, 0, 0, []
     for piece in [*pieces, len(log)]:
         seen = min(len(log), seen + piece)
-        lines, end, inside = messages(log[position:seen], 0, inside, limit)
+        lines, end, inside = split_messages(log[position:seen], 0, inside, limit)
         position += end
         found.append(lines)
         assert seen - position <= 2 * limit
@@ -73,9 +94,9 @@ def whole_lines(found: list[bytes]) -> list[bytes]:
 def test_a_message_is_handed_on_when_it_is_whole() -> None:
     """The position stays before the first part for as long as the last one is missing."""
     before, part, end = cri("a", "stderr"), cri("b", final=False), cri("c")
-    assert messages(before + part + before) == Messages(before, len(before), 0)
-    assert messages(part + before) == Messages(b"", 0, 0)
-    assert messages(before + part + end + b"half") == Messages(
+    assert split_messages(before + part + before) == SplitMessages(before, len(before), 0)
+    assert split_messages(part + before) == SplitMessages(b"", 0, 0)
+    assert split_messages(before + part + end + b"half") == SplitMessages(
         before + b"\n" + cri("bc"), len(before + part + end), 0
     )
 
@@ -83,9 +104,9 @@ def test_a_message_is_handed_on_when_it_is_whole() -> None:
 def test_ordinary_logs_are_cut_as_ever() -> None:
     """What only looks like a part of a message holds nothing up."""
     log = b"May  1 06:43:08 mx postfix/smtpd[1]: x stdout P y\n" * 3
-    assert messages(log + b"half") == Messages(log, len(log), 0)
+    assert split_messages(log + b"half") == SplitMessages(log, len(log), 0)
     overlong = b"x" * LIMIT + b"\n"
-    assert messages(log + overlong + log, limit=LIMIT) == Messages(
+    assert split_messages(log + overlong + log, limit=LIMIT) == SplitMessages(
         log + log, len(log + overlong + log), 0
     )
 
@@ -96,21 +117,23 @@ def test_a_message_without_an_end_is_left_out(write: Write) -> None:
     begun, more = write("begun", "stdout", False), write("May 01 x", "stdout", False)
     other, end = write("other", "stderr", True), write("May 01 y", "stdout", True)
     log = begun + 3 * (other + more) + other
-    lines, position, inside = messages(log, limit=LIMIT)
-    assert whole_lines([lines]) == 4 * [plain(other)[:-1]]
+    lines, position, inside = split_messages(log, limit=LIMIT)
+    assert whole_lines([lines]) == 4 * [join_parts(other)[:-1]]
     assert position == len(log)
     for rest in (end + other, more + end + other):
-        lines, position, left = messages(log + rest, len(log), inside, LIMIT)
-        assert (whole_lines([lines]), left) == ([plain(other)[:-1]], 0)
+        lines, position, left = split_messages(log + rest, len(log), inside, LIMIT)
+        assert (whole_lines([lines]), left) == ([join_parts(other)[:-1]], 0)
         assert position == len(log + rest)
 
 
 def test_an_overlong_line_ends_the_wait() -> None:
     """A line that is left out holds nothing up, and as a last part it ends its message."""
     begun, huge, after = cri("begun", final=False), cri(LIMIT * "x"), cri("after")
-    lines, position, inside = messages(begun + huge[:-1], limit=LIMIT)
+    lines, position, inside = split_messages(begun + huge[:-1], limit=LIMIT)
     assert (lines, position) == (b"\n", len(begun + huge) - 1)
-    assert messages(b"x\n" + after, 0, inside, LIMIT) == Messages(after, len(after) + 2, 0)
+    assert split_messages(b"x\n" + after, 0, inside, LIMIT) == SplitMessages(
+        after, len(after) + 2, 0
+    )
     assert whole_lines(read(begun + huge + after, [], LIMIT)) == [after[:-1]]
 
 
@@ -130,7 +153,7 @@ def test_a_part_that_is_overlong_takes_its_message_with_it(write: Write) -> None
     log = b"".join(message.lines(write)) + write("next", "stdout", True)
     for piece in (1, 7, 60, LIMIT + 1, len(log)):
         found = whole_lines(read(log, [piece] * len(log), LIMIT))
-        assert found == [plain(write("next", "stdout", True))[:-1]]
+        assert found == [join_parts(write("next", "stdout", True))[:-1]]
 
 
 def reach(log: list[Written]) -> int:

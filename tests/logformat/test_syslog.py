@@ -1,4 +1,4 @@
-"""split: what stands before the program tag goes, and nothing else."""
+"""LineParser: what precedes the program tag is removed, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailbanned.filters import Stamps, split
+from mailbanned.logformat.syslog import LineParser
 from mailbanned.model import Line
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
@@ -17,8 +17,8 @@ CRI = b"2026-05-01T08:43:08.000000000+02:00 stdout F "
 TAI = b"@4000000069f44b8600000000 "
 
 
-def line(raw: bytes, stamps: Stamps | None = None) -> Line:
-    return split(raw, 1, stamps or Stamps(UTC), NOW)
+def line(raw: bytes, parser: LineParser | None = None) -> Line:
+    return Line(*(parser or LineParser(UTC)).parse(raw, 1, NOW))
 
 
 def text(raw: bytes) -> bytes:
@@ -155,10 +155,10 @@ def test_the_fields_of_rfc_5424(rest: bytes, expected: bytes) -> None:
 def test_repeated_messages_are_unfolded(
     front: bytes, rest: bytes, expected: bytes, times: int
 ) -> None:
-    """A message that a logger folded stands as if it came alone, with how often it came."""
-    stamps = Stamps(UTC)
-    line(front + b"sshd[7]: x", stamps)
-    found = line(front + b"sshd[1]: " + rest, stamps)
+    """A message that a logger folded is as if it came alone, with the number of repeats."""
+    parser = LineParser(UTC)
+    line(front + b"sshd[7]: x", parser)
+    found = line(front + b"sshd[1]: " + rest, parser)
     assert (found.text, found.repeats) == (b"sshd[1]: " + expected, times)
 
 
@@ -188,6 +188,6 @@ def test_a_line_separator_is_text() -> None:
 
 def test_number_and_time_are_kept() -> None:
     """A line carries the number that it was given and its own time."""
-    found = split(b"May  1 06:43:08 mx sshd[1]: x", 17, Stamps(UTC), NOW)
+    found = Line(*LineParser(UTC).parse(b"May  1 06:43:08 mx sshd[1]: x", 17, NOW))
     assert (found.number, found.at) == (17, THEN)
-    assert split(b"sshd[1]: x", 1, Stamps(UTC), NOW).at is None
+    assert line(b"sshd[1]: x").at is None
