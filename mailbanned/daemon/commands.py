@@ -10,11 +10,18 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from mailbanned.address import NEVER_BANNED, Network, Subject, display_subject, unmap_ipv4_network
+from mailbanned.address import (
+    NEVER_BANNED,
+    SHORTEST_PREFIX,
+    Network,
+    Subject,
+    display_subject,
+    unmap_ipv4_network,
+)
 from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
-from mailbanned.daemon.why import WIDEST, why
+from mailbanned.daemon.why import why
 from mailbanned.jails import MANUAL
 from mailbanned.store import StoreError
 
@@ -139,10 +146,9 @@ def _network(text: Any, ipv6_prefix: int = 128) -> Network:
 
 
 def _allowed(daemon: Daemon, network: Network) -> None:
-    if network.prefixlen < WIDEST[network.version]:
-        raise Refused(
-            f"{network} is too wide a network to ban; /{WIDEST[network.version]} is the widest"
-        )
+    shortest = SHORTEST_PREFIX[network.version]
+    if network.prefixlen < shortest:
+        raise Refused(f"{network} is too wide a network to ban; /{shortest} is the widest")
     ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
     if ignored is not None:
         remedy = "; change [defaults] ignore first if that is wrong"

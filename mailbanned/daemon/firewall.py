@@ -88,9 +88,9 @@ class Enforcing:
         """Whether the banned are kept out while they wait for firewalld."""
         return self._interim.state()
 
-    def keeps_out(self, subject: Subject) -> bool:
+    def is_dropping(self, subject: Subject) -> bool:
         """Whether an interim ban of the subject holds."""
-        return self._interim.keeps_out(subject)
+        return self._interim.is_dropping(subject)
 
     def sessions(self) -> str:
         """Whether live connections of banned subjects are ended."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mailbanned.address import Network, Subject, display_subject, network_of, overlap
+from mailbanned.address import (
+    SHORTEST_PREFIX,
+    Network,
+    Subject,
+    display_subject,
+    network_of,
+    overlap,
+)
 from mailbanned.clock import iso
 from mailbanned.daemon.recent_lines import Trace
 from mailbanned.log import escape_control
@@ -14,8 +21,6 @@ from mailbanned.store import Past
 if TYPE_CHECKING:
     from mailbanned.daemon.daemon import Daemon
 
-#: The widest networks that can be banned, by the version of IP.
-WIDEST = {4: 8, 6: 16}
 _MOST = 5
 
 
@@ -43,7 +48,7 @@ async def why(daemon: Daemon, network: Network) -> dict[str, Any]:
 
 def _around(network: Network) -> list[Subject]:
     """The network, and all that it is a part of."""
-    shortest = min(WIDEST[network.version], network.prefixlen)
+    shortest = min(SHORTEST_PREFIX[network.version], network.prefixlen)
     lengths = range(shortest, network.prefixlen + 1)
     return [Subject(str(network.supernet(new_prefix=length))) for length in lengths]
 
@@ -63,7 +68,7 @@ def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
 
 
 def _kept_out_since(daemon: Daemon, subject: Subject) -> float | None:
-    holds = daemon.enforcing.keeps_out(subject)
+    holds = daemon.enforcing.is_dropping(subject)
     return daemon.core.kept_out_since(subject) if holds else None
 
 

@@ -1,14 +1,13 @@
-"""A connection to the system bus that always answers or fails. The only file that knows dbus_next.
+"""firewalld's D-Bus methods, over a connection to the system bus on which each call ends in time.
 
-dbus_next hangs in a call made after the connection broke, has no timeouts, and spins for ever when
-the bus closes during authentication. All three are guarded here, and all its errors end here.
+This is the only file that knows dbus_next. dbus_next hangs in a call made after the connection
+broke, has no timeouts, and loops for ever when the bus closes during authentication. `SystemBus`
+guards against all three. `FirewalldApi` translates the errors of firewalld; its methods raise
+FirewallDown or FirewallRefused and nothing else.
 
-Known limit: connecting to the unix socket itself is done by dbus_next's constructor and blocks,
-which takes no time unless the bus is so stuck that it no longer accepts.
-
-firewalld's D-Bus methods as far as they are needed here, and what its errors mean for a ban.
-
-Every method raises FirewallDown or FirewallRefused and nothing else.
+Known limits: dbus_next's constructor connects to the unix socket and blocks, which takes no time
+unless the bus no longer accepts connections. dbus_next is no longer maintained; its fork dbus-fast
+has the same interface, and could replace it in the imports below.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ from dbus_next.message import Message
 from mailbanned.firewall.base import FirewallDown, FirewallRefused
 from mailbanned.firewall.zones import ActiveZones
 
-# More calls in flight win nothing, since firewalld takes them one by one, and an urgent call would
-# wait behind them.
-_IN_FLIGHT = 4
+# More calls in flight gain nothing, since firewalld takes them one by one, and a new ban would wait
+# behind them.
+_MAX_IN_FLIGHT = 4
 
 
 class BusError(Exception):
-    """No answer: the bus is unreachable, the connection broke, or nobody answered in time.
+    """No reply: the bus is unreachable, the connection broke, or the call timed out.
 
-    What was asked for may or may not have happened. The text is one plain sentence.
+    The method may or may not have been carried out. The text is one plain sentence.
     """
 
 
 class ErrorReply(Exception):
-    """The other side answered with an error.
+    """The reply was an error.
 
     name: D-Bus error name, for example "org.freedesktop.DBus.Error.NameHasNoOwner".
     text: its message, "" if it has none.
@@ -60,8 +59,8 @@ class Signal(NamedTuple):
     body: list[Any]
 
 
-class Bus:
-    """One connection, from `open` until `close` or until it breaks; never reused.
+class SystemBus:
+    """One connection, from `open` until `close` or until it breaks; it cannot be reopened.
 
     on_signal: called with every signal, in the order of arrival.
     on_broken: called once, with a plain sentence, if the connection breaks before `close`.
@@ -77,9 +76,9 @@ class Bus:
         self._on_signal = on_signal
         self._on_broken = on_broken
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._connection: _Connection | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     async def open(self, address: str | None) -> None:
         """Connects to `address`, by default the system bus. Raises BusError."""
@@ -93,10 +92,10 @@ class Bus:
                 connection.drop()
             if not isinstance(error, Exception):
                 raise
-            raise BusError(f"the system bus cannot be reached: {_words(error)}") from error
+            raise BusError(f"the system bus cannot be reached: {_describe(error)}") from error
         connection.add_message_handler(self._receive)
         self._connection = connection
-        self._watching = asyncio.create_task(self._watch(connection))
+        self._watcher = asyncio.create_task(self._watch(connection))
 
     async def call(
         self,
@@ -129,8 +128,8 @@ class Bus:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.drop()
-        if self._watching is not None:
-            await self._watching
+        if self._watcher is not None:
+            await self._watcher
 
     async def _ask(self, message: Message) -> Message:
         connection = self._connection
@@ -144,8 +143,8 @@ class Bus:
                 f"{message.destination} did not answer {message.member} in {self._timeout:g} s"
             ) from None
         except Exception as error:
-            raise BusError(f"the connection to the system bus broke: {_words(error)}") from error
-        if reply is None:  # what dbus_next answers for a call cut off by our own close
+            raise BusError(f"the connection to the system bus broke: {_describe(error)}") from error
+        if reply is None:  # dbus_next returns this for a call ended by our own close
             raise BusError("the connection to the system bus was closed")
         return reply
 
@@ -160,22 +159,22 @@ class Bus:
         try:
             await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
         except Exception as error:
-            reason = f"{reason}: {_words(error)}"
+            reason = f"{reason}: {_describe(error)}"
         if self._connection is connection:
             self._on_broken(reason)
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error) or type(error).__name__
 
 
 class _Connection(MessageBus):
-    """dbus_next's connection without its leaks and endless loops."""
+    """dbus_next's connection, fixed: it leaks no socket and has no endless loop."""
 
     def drop(self) -> None:
-        """Ends it at once: pending calls end, the socket is closed, no callback is left behind."""
+        """Closes the socket at once, ends pending calls, and leaves no callback behind."""
         self._user_disconnect = True
         self._finalize(None)  # type: ignore[no-untyped-call]
         with suppress(OSError):
@@ -194,10 +193,10 @@ class _Connection(MessageBus):
     async def _auth_readline(self) -> str:
         line = b""
         while not line.endswith(b"\r\n"):
-            more = await self._loop.sock_recv(self._sock, 512)
-            if not more:
-                raise AuthError("it ended the conversation during authentication")
-            line += more
+            received = await self._loop.sock_recv(self._sock, 512)
+            if not received:
+                raise AuthError("it closed the connection during authentication")
+            line += received
         return line[:-2].decode("ascii", "replace")
 
 
@@ -210,7 +209,7 @@ CONFIG_PATH = f"{PATH}/config"
 DBUS = "org.freedesktop.DBus"
 
 # Never a lifetime of firewalld's own: with one rule waiting for its end, `firewall-cmd --reload`
-# crashes in many releases and leaves a host that answers nobody.
+# crashes in many releases, and the host then answers nothing.
 _NO_TIMEOUT = 0
 
 _NOT_RUNNING = "firewalld is not running"
@@ -228,46 +227,46 @@ _DOWN_CODES = {
 _REFUSED_CODES = {"INVALID_RULE", "INVALID_ADDR", "INVALID_FAMILY", "MISSING_FAMILY"}
 
 
-class Calls:
-    """The methods, over one bus connection."""
+class FirewalldApi:
+    """The methods of firewalld that are needed here, over one bus connection."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: SystemBus) -> None:
         self._bus = bus
 
     async def subscribe(self, match: str) -> None:
-        """Asks the bus for the signals that the match rule describes."""
+        """Subscribes to the signals that the match rule describes."""
         await self._call(DBUS, "/org/freedesktop/DBus", DBUS, "AddMatch", "s", match)
 
     async def owner(self) -> str:
-        """The unique bus name of the running firewalld."""
+        """Returns the unique bus name of the running firewalld."""
         [owner] = await self._call(DBUS, "/org/freedesktop/DBus", DBUS, "GetNameOwner", "s", NAME)
         return str(owner)
 
     async def add_rule(self, zone: str, rule: str) -> None:
-        """Puts a runtime rich rule into a zone, if it is not there."""
+        """Adds a runtime rich rule to a zone, if it is not there."""
         await self._change("ALREADY_ENABLED", "addRichRule", "ssi", zone, rule, _NO_TIMEOUT)
 
     async def remove_rule(self, zone: str, rule: str) -> None:
-        """Takes a runtime rich rule out of a zone, if it is there."""
+        """Removes a runtime rich rule from a zone, if it is there."""
         await self._change("NOT_ENABLED", "removeRichRule", "ss", zone, rule)
 
     async def rules(self, zone: str) -> list[str]:
-        """The runtime rich rules of a zone, in firewalld's canonical form."""
+        """Returns the runtime rich rules of a zone, in firewalld's canonical form."""
         [rules] = await self._call(NAME, PATH, ZONE, "getRichRules", "s", zone)
         return list(rules)
 
     async def zones(self) -> list[str]:
-        """The names of all zones. None at all means that a reload of firewalld crashed."""
+        """Returns the names of all zones. None at all means that a reload crashed."""
         [zones] = await self._call(NAME, PATH, ZONE, "getZones")
         return list(zones)
 
     async def active_zones(self) -> ActiveZones:
-        """The zones that name interfaces or sources, and which."""
+        """Returns the zones that name interfaces or sources, with these."""
         [zones] = await self._call(NAME, PATH, ZONE, "getActiveZones")
         return dict(zones)
 
     async def default_zone(self) -> str:
-        """The zone of all interfaces that no zone names."""
+        """Returns the zone of all interfaces that no zone names."""
         [zone] = await self._call(NAME, PATH, NAME, "getDefaultZone")
         return str(zone)
 
@@ -277,12 +276,12 @@ class Calls:
         return bool(panic)
 
     async def permanent_zone(self, zone: str) -> str:
-        """The object path of a zone's permanent configuration."""
+        """Returns the object path of a zone's permanent configuration."""
         [path] = await self._call(NAME, CONFIG_PATH, CONFIG, "getZoneByName", "s", zone)
         return str(path)
 
     async def permanent_rules(self, path: str) -> list[str]:
-        """The rich rules in a zone's permanent configuration."""
+        """Returns the rich rules in a zone's permanent configuration."""
         [rules] = await self._call(NAME, path, CONFIG_ZONE, "getRichRules")
         return list(rules)
 
@@ -290,13 +289,13 @@ class Calls:
         """Replaces the rich rules in a zone's permanent configuration."""
         await self._call(NAME, path, CONFIG_ZONE, "setRichRules", "as", rules)
 
-    async def _change(self, fine: str, member: str, signature: str, *body: Any) -> None:
-        """Changes a rule; the error code `fine` says that nothing had to be changed."""
+    async def _change(self, unchanged: str, member: str, signature: str, *body: Any) -> None:
+        """Changes a rule. The error code `unchanged` says that there was nothing to change."""
         try:
             await self._bus.call(NAME, PATH, ZONE, member, signature, body)
         except ErrorReply as reply:
-            if _code(reply) != fine:
-                raise _meaning(reply) from reply
+            if _code(reply) != unchanged:
+                raise _translate(reply) from reply
         except BusError as error:
             raise FirewallDown(str(error)) from error
 
@@ -306,17 +305,17 @@ class Calls:
         try:
             return await self._bus.call(to, path, interface, member, signature, body)
         except ErrorReply as reply:
-            raise _meaning(reply) from reply
+            raise _translate(reply) from reply
         except BusError as error:
             raise FirewallDown(str(error)) from error
 
 
 def _code(reply: ErrorReply) -> str:
-    """firewalld's own error code, which its messages begin with."""
+    """Returns firewalld's own error code, with which its messages begin."""
     return reply.text.partition(":")[0] if reply.name == f"{NAME}.Exception" else ""
 
 
-def _meaning(reply: ErrorReply) -> FirewallDown | FirewallRefused:
+def _translate(reply: ErrorReply) -> FirewallDown | FirewallRefused:
     if _code(reply) in _REFUSED_CODES:
         return FirewallRefused(f"firewalld refuses the rule: {reply.text}")
     sentence = _DOWN.get(reply.name) or _DOWN_CODES.get(_code(reply))

@@ -1,6 +1,6 @@
-"""The firewall that does nothing: the null twin of the real backends, for `run --dry-run`.
+"""The null implementation of a firewall, for `run --dry-run`: it changes no rules.
 
-It remembers what it was told, so that everything above it behaves as with a real one.
+It remembers the bans, so that everything above it behaves as with a real one.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 
 from mailbanned.address import Subject
-from mailbanned.firewall.base import Listed
-from mailbanned.firewall.richrules import bannable
+from mailbanned.firewall.base import Listed, network_to_ban
 
 
 class DryRun:
-    """Keeps a set of subjects and touches nothing."""
+    """Keeps a set of subjects and changes nothing on the host."""
 
     name = "dry-run"
     zone = ""
-    slots = old_slots = 4
+    max_parallel = max_parallel_restores = 4
 
     def __init__(self) -> None:
         self._banned: set[Subject] = set()
@@ -25,17 +24,17 @@ class DryRun:
     async def connect(self) -> None:
         pass
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         return Listed(set(self._banned))
 
     async def add(self, subject: Subject, until: float | None = None) -> None:
-        bannable(subject)
+        network_to_ban(subject)
         self._banned.add(subject)
 
     async def remove(self, subject: Subject) -> None:
         self._banned.discard(subject)
 
-    async def lost(self) -> str:
+    async def wait_until_lost(self) -> str:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
 

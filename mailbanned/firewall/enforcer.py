@@ -1,7 +1,7 @@
 """Keeps a firewall equal to the wanted bans, whatever happens to it.
 
-The plan decides; this carries out: it connects with growing pauses, compares the firewall's rules
-with the plan after every loss and at every audit, runs the jobs, and cuts live connections of a
+The reconciler decides; this carries out: it connects with growing pauses, compares the rules of
+the firewall with it after every loss and at every audit, runs jobs, and cuts connections of a
 subject once its rule is in force. What has to wait for a slow firewall may be kept out meanwhile by
 interim bans.
 
@@ -20,8 +20,8 @@ from mailbanned.address import Subject, display_subject
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
 from mailbanned.firewall.interim import Interim, NoInterim
-from mailbanned.firewall.reconciler import Comparison, Job, Plan
-from mailbanned.firewall.sessions import Cut, Cutting
+from mailbanned.firewall.reconciler import Diff, Job, Reconciler
+from mailbanned.firewall.sessions import ConnectionCutter, CutSessions
 from mailbanned.log import get_logger
 
 _log = get_logger("firewall")
@@ -46,7 +46,7 @@ class Enforcer:
         firewall: Firewall,
         clock: Clock,
         *,
-        cut: Cut | None,
+        cut: CutSessions | None,
         in_force: Callable[[Subject, float], None],
         until: Callable[[Subject], float | None] = lambda _subject: None,
         interim: Interim | NoInterim | None = None,
@@ -55,12 +55,12 @@ class Enforcer:
     ) -> None:
         self._firewall = firewall
         self._clock = clock
-        self._cutting = Cutting(cut)
+        self._cutter = ConnectionCutter(cut)
         self._interim = interim or NoInterim()
         self._tell = in_force
         self._until = until
         self._audit = audit
-        self._plan = Plan(firewall.slots, firewall.old_slots)
+        self._plan = Reconciler(firewall.max_parallel, firewall.max_parallel_restores)
         self._state: Literal["up", "down", "connecting"] = "connecting"
         self._detail = ""
         self._said = ""  # the reason of the present outage that is in the log already
@@ -80,7 +80,7 @@ class Enforcer:
         self._untold.add(subject)
         if self._plan.want(subject):
             self._holds(subject)
-            self._cutting.ask(subject)
+            self._cutter.ask(subject)
         else:
             self._interim.put([subject])
         self._start_jobs()
@@ -101,9 +101,14 @@ class Enforcer:
 
     def state(self) -> FirewallState:
         """How it stands now."""
-        here, plan = self._firewall, self._plan
+        here, reconciler = self._firewall, self._plan
         return FirewallState(
-            here.name, self._state, here.zone, self._detail, plan.in_force(), plan.pending()
+            here.name,
+            self._state,
+            here.zone,
+            self._detail,
+            reconciler.in_force(),
+            reconciler.pending(),
         )
 
     async def run(self) -> None:
@@ -111,8 +116,8 @@ class Enforcer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._notice_losses())
-                tasks.create_task(self._cutting.run())
-                tasks.create_task(self._interim.run(self._cutting.ask))
+                tasks.create_task(self._cutter.run())
+                tasks.create_task(self._interim.run(self._cutter.ask))
                 self._tasks = tasks
                 try:
                     await self._keep()
@@ -128,10 +133,13 @@ class Enforcer:
         """
         try:
             await self._firewall.connect()
-            listed = await self._firewall.listed()
-            left = list(listed.whole | listed.partial)
+            listed = await self._firewall.list_bans()
+            left = list(listed.complete | listed.partial)
             while left:
-                some, left = left[-self._firewall.slots :], left[: -self._firewall.slots]
+                some, left = (
+                    left[-self._firewall.max_parallel :],
+                    left[: -self._firewall.max_parallel],
+                )
                 removals = (self._firewall.remove(subject) for subject in some)
                 for problem in await asyncio.gather(*removals, return_exceptions=True):
                     if problem is not None:
@@ -151,7 +159,7 @@ class Enforcer:
                 if self._state != "up":
                     await self._firewall.connect()
                 self._plan.begin_listing()
-                listed = await self._firewall.listed()
+                listed = await self._firewall.list_bans()
             except FirewallDown as error:
                 self._fall(str(error))
                 continue
@@ -173,11 +181,11 @@ class Enforcer:
 
     async def _notice_losses(self) -> None:
         while True:
-            self._loss = await self._firewall.lost()
+            self._loss = await self._firewall.wait_until_lost()
             self._plan.new_epoch()
             self._wake.set()
 
-    def _learn(self, comparison: Comparison) -> None:
+    def _learn(self, comparison: Diff) -> None:
         """The firewall is up, and these are the differences."""
         counts = {
             "in_force": self._plan.in_force(),
@@ -244,8 +252,8 @@ class Enforcer:
         if subject in self._untold:
             self._is_settled(subject)
             self._tell(subject, self._clock.monotonic())
-        if not self._interim.keeps_out(subject):  # else they have been cut
-            self._cutting.ask(subject, urgent=is_new)
+        if not self._interim.is_dropping(subject):  # else they have been cut
+            self._cutter.ask(subject, urgent=is_new)
 
     def _is_settled(self, subject: Subject) -> None:
         """There is nothing more to wait for with this subject."""

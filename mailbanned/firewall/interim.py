@@ -33,17 +33,17 @@ _ROUNDED_S = 1.0
 _ROUND = 500
 
 
-class Kernel(Protocol):
+class InterimBackend(Protocol):
     """Where interim bans are put: what is used of the backend `nftables`."""
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         """What is there."""
         ...
 
     async def add(
-        self, subject: Subject, until: float | None = None, *, anew: bool = False
+        self, subject: Subject, until: float | None = None, *, replace: bool = False
     ) -> None:
-        """Bans until then; `anew`, whatever end a ban that may be there has."""
+        """Bans until then; replace: whatever end a ban that may be there has."""
         ...
 
     async def remove(self, subject: Subject) -> None:
@@ -59,10 +59,10 @@ class Interim:
     """
 
     def __init__(
-        self, kernel: Kernel, clock: Clock, *, until: Callable[[Subject], float | None],
+        self, backend: InterimBackend, clock: Clock, *, until: Callable[[Subject], float | None],
         kept_out: Callable[[Subject, float], None],
     ) -> None:  # fmt: skip
-        self._kernel = kernel
+        self._backend = backend
         self._clock = clock
         self._until = until
         self._tell = kept_out
@@ -90,7 +90,7 @@ class Interim:
                 self._asked[subject] = True
         self._wake.set()
 
-    def keeps_out(self, subject: Subject) -> bool:
+    def is_dropping(self, subject: Subject) -> bool:
         """Whether its packets are dropped."""
         there = self._ends.get(subject, 0.0) > self._clock.now()
         return there and subject not in self._on_the_way
@@ -105,7 +105,7 @@ class Interim:
     async def run(self, cut: Callable[[Subject], None]) -> None:
         """Works until cancelled. cut: ends what a subject that is kept out has still open."""
         try:
-            listed = await self._kernel.listed()
+            listed = await self._backend.list_bans()
         except FirewallDown as error:
             self._fail(error)
             self._unknown_until = self._clock.now() + 2 * _LIFETIME_S
@@ -113,9 +113,9 @@ class Interim:
             self._unknown_until = 0.0
             # Of an earlier run: who is still banned keeps his place, the others are let in. When
             # these bans end is not known, and not whether connections were cut.
-            over = self._clock.now() + _LIFETIME_S + _EACH_S * len(listed.whole) + _ROUNDED_S
-            self._over = dict.fromkeys(listed.whole, over) | self._over
-            self._asked = dict.fromkeys(listed.whole, True) | self._asked
+            over = self._clock.now() + _LIFETIME_S + _EACH_S * len(listed.complete) + _ROUNDED_S
+            self._over = dict.fromkeys(listed.complete, over) | self._over
+            self._asked = dict.fromkeys(listed.complete, True) | self._asked
             self._wake.set()
         while True:
             await self._wake.wait()
@@ -157,7 +157,7 @@ class Interim:
         """Puts a ban until its end. before: until when one that was there has held."""
         began, refused = self._clock.now(), False
         try:
-            await self._kernel.add(subject, end, anew=self._may_be_there(subject))
+            await self._backend.add(subject, end, replace=self._may_be_there(subject))
         except FirewallRefused:  # firewalld refuses it, too, and that is said
             self._ends.pop(subject, None)
             refused = True
@@ -180,7 +180,7 @@ class Interim:
 
     async def _take(self, subject: Subject) -> None:
         try:
-            await self._kernel.remove(subject)
+            await self._backend.remove(subject)
         except FirewallDown as error:
             self._fail(error)
             return
@@ -203,7 +203,7 @@ class NoInterim:
     def put(self, subjects: Iterable[Subject]) -> None:
         pass
 
-    def keeps_out(self, subject: Subject) -> bool:
+    def is_dropping(self, subject: Subject) -> bool:
         return False
 
     def take(self, subject: Subject) -> None:

@@ -2,14 +2,14 @@
 
     table inet mailbanned { set ipv4_32 {...}  chain ipv4_32 {...}  set ipv6_64 {...}  ... }
 
-Each length of prefix that is banned has a hash set of network addresses, and a chain that looks up
-the sender's address, cut to that length. So bans may overlap as they like, each keeps its own end,
-and putting one takes the same time however many there are; an interval set can do none of these.
+Each prefix length that is banned has a hash set of network addresses, and a chain that looks up the
+sender's address, masked to that length. So bans may overlap, each has its own end, and adding one
+takes the same time however many there are; an interval set can do none of these.
 
-The chains come before connection tracking (and after defragmentation): established connections
-end, and ports of containers are closed, too, because their addresses are not yet rewritten.
+The chains run before connection tracking (and after defragmentation): they end established
+connections and close the ports of containers, too, because addresses are not yet rewritten.
 
-Known limit: each length in use, and seldom is there a third one, costs every packet a look-up.
+Known limits: each prefix length in use costs every packet a look-up; a third one is rare.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
 from mailbanned.address import Subject
-from mailbanned.firewall.base import FirewallDown
-from mailbanned.firewall.richrules import Verdict, bannable
+from mailbanned.firewall.base import FirewallDown, network_to_ban
+from mailbanned.firewall.richrules import Verdict
 
 FAMILY, NAME = "inet", "mailbanned"
 
@@ -31,156 +31,164 @@ _PRIORITY = -310  # raw - 10: after defragmentation (-400), before connection tr
 _HOOK = {"type": "filter", "hook": "prerouting", "prio": _PRIORITY, "policy": "accept"}
 _VERDICTS: Mapping[Verdict, tuple[str, ...]] = {
     "drop": ("drop",),
-    # Of a TCP connection, only a reset is understood as its end; the rest hears "unreachable".
+    # Only a reset ends a TCP connection at once; other protocols get "unreachable".
     "reject": ("meta l4proto tcp reject with tcp reset", "reject"),
 }
 
 
-class Place(NamedTuple):
-    """The set and the chain for one length of prefix."""
+class PrefixSet(NamedTuple):
+    """The set, and the chain of the same name, for one prefix length."""
 
     version: int
     length: int
 
     @property
     def name(self) -> str:
-        """How both are called in the table."""
+        """The name of both in the table."""
         return f"ipv{self.version}_{self.length}"
 
 
-#: Where nearly all bans are.
-COMMON = (Place(4, 32), Place(6, 64))
+#: Those that hold nearly all bans.
+COMMON = (PrefixSet(4, 32), PrefixSet(6, 64))
 _BY_NAME = {
-    place.name: place
+    prefix_set.name: prefix_set
     for version, longest in ((4, 32), (6, 128))
-    for place in (Place(version, length) for length in range(longest + 1))
+    for prefix_set in (PrefixSet(version, length) for length in range(longest + 1))
 }
 
 
 class Change(NamedTuple):
-    """One ban to be put or taken.
+    """One ban to add or delete.
 
     address: of the network, in canonical text.
-    seconds: until the kernel forgets it by itself; None is never.
-    put, take: both together put a ban in the place of an older one, without a gap.
+    seconds: until the kernel forgets the ban by itself; None is never.
+    add, delete: both together replace a ban by one with another end, without a gap.
     """
 
-    place: Place
+    prefix_set: PrefixSet
     address: str
     seconds: int | None = None
-    put: bool = False
-    take: bool = False
+    add: bool = False
+    delete: bool = False
 
 
-def located(subject: Subject) -> tuple[Place, str]:
-    """The place and the network address of a subject. Raises FirewallRefused as `bannable`."""
-    network = bannable(subject)
-    # bannable has seen that the text is what ipaddress writes, so nothing else can stand in it.
-    return Place(network.version, network.prefixlen), subject.partition("/")[0]
+def set_for(subject: Subject) -> tuple[PrefixSet, str]:
+    """Returns the set and the network address of a subject. Raises FirewallRefused."""
+    network = network_to_ban(subject)
+    # The text is what ipaddress writes, checked above, so it holds nothing that nft could misread.
+    return PrefixSet(network.version, network.prefixlen), subject.partition("/")[0]
 
 
-def layout(places: Iterable[Place], verdict: Verdict) -> str:
-    """The script that makes these places as they should be, and keeps the bans in them."""
+def create_sets(sets: Iterable[PrefixSet], verdict: Verdict) -> str:
+    """Returns the script that creates or repairs these sets, and keeps the bans in them."""
     lines = [f"add table {FAMILY} {NAME}"]
-    for place in sorted(places):
-        here = f"{FAMILY} {NAME} {place.name}"
+    for prefix_set in sorted(sets):
+        here = f"{FAMILY} {NAME} {prefix_set.name}"
         hook = f"type filter hook prerouting priority {_PRIORITY}; policy accept;"
         lines += [
-            f"add set {here} {{ type ipv{place.version}_addr; flags timeout; }}",
+            f"add set {here} {{ type ipv{prefix_set.version}_addr; flags timeout; }}",
             f"add chain {here} {{ {hook} }}",
             f"flush chain {here}",
         ]
-        for rule, comment in zip(_rules(place, verdict), _comments(place, verdict), strict=True):
+        for rule, comment in zip(
+            _rules(prefix_set, verdict), _comments(prefix_set, verdict), strict=True
+        ):
             lines.append(f'add rule {here} {rule} comment "{comment}"')
     return "\n".join(lines) + "\n"
 
 
-def changes(batch: Iterable[Change]) -> str:
-    """The script that puts and takes bans in places that are laid out."""
-    taken: dict[Place, list[str]] = defaultdict(list)
-    put: dict[Place, list[str]] = defaultdict(list)
+def update_elements(batch: Iterable[Change]) -> str:
+    """Returns the script that adds and deletes bans in sets that exist."""
+    deleted: dict[PrefixSet, list[str]] = defaultdict(list)
+    added: dict[PrefixSet, list[str]] = defaultdict(list)
     for change in batch:
         timeout = "" if change.seconds is None else f" timeout {change.seconds}s"
-        if change.take:
-            taken[change.place].append(change.address)
-        if change.put:
-            put[change.place].append(change.address + timeout)
+        if change.delete:
+            deleted[change.prefix_set].append(change.address)
+        if change.add:
+            added[change.prefix_set].append(change.address + timeout)
     lines = []
-    for place, addresses in taken.items():
-        # Deleting what is not there would fail, so it is there first.
-        lines += [_elements("add", place, addresses), _elements("delete", place, addresses)]
-    lines += [_elements("add", place, addresses) for place, addresses in put.items()]
+    for prefix_set, addresses in deleted.items():
+        # Deleting a ban that is not there fails, so it is added first.
+        lines += [
+            _elements("add", prefix_set, addresses),
+            _elements("delete", prefix_set, addresses),
+        ]
+    lines += [_elements("add", prefix_set, addresses) for prefix_set, addresses in added.items()]
     return "".join(lines)
 
 
 @dataclass(slots=True)
-class Found:
+class TableState:
     """What a listing of the table says.
 
-    bans: those in it; ending: those of them that the kernel forgets soon.
-    places: those that have a set; sound: those of them whose chain is as it should be.
+    bans: those in it. expiring: those of them that the kernel forgets soon.
+    sets: those that exist. intact: those of them whose chain is as it should be.
     """
 
     bans: set[Subject] = field(default_factory=set)
-    ending: set[Subject] = field(default_factory=set)
-    places: set[Place] = field(default_factory=set)
-    sound: set[Place] = field(default_factory=set)
+    expiring: set[Subject] = field(default_factory=set)
+    sets: set[PrefixSet] = field(default_factory=set)
+    intact: set[PrefixSet] = field(default_factory=set)
 
 
-def read(listing: bytes, verdict: Verdict, soon: float) -> Found:
-    """Reads what `nft -j list table` prints. Takes a while if there are thousands of bans.
+def parse_listing(listing: bytes, verdict: Verdict, soon: float) -> TableState:
+    """Parses what `nft -j list table` prints. Takes a while if there are thousands of bans.
 
-    soon: so many seconds. Raises FirewallDown if the listing cannot be understood.
+    soon: a ban that ends in fewer seconds is expiring.
+    Raises FirewallDown if the listing cannot be understood.
     """
-    found = Found()
+    state = TableState()
     hooked: set[str] = set()
     rules: dict[str, list[str]] = defaultdict(list)
     try:
-        # The hook is Python, so other threads get their turns; without it json gives them none.
+        # The hook runs Python code, so other threads get their turns; json alone gives them none.
         for item in json.loads(listing, object_hook=_compact)["nftables"]:
-            if (given := item.get("set")) and (place := _BY_NAME.get(given["name"])):
-                found.places.add(place)
-                _take_in(found, place, given.get("elem", ()), soon)
+            if (given := item.get("set")) and (prefix_set := _BY_NAME.get(given["name"])):
+                state.sets.add(prefix_set)
+                _read_elements(state, prefix_set, given.get("elem", ()), soon)
             elif (given := item.get("chain")) and _HOOK.items() <= given.items():
                 hooked.add(given["name"])
             elif given := item.get("rule"):
                 rules[given["chain"]].append(given.get("comment", ""))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FirewallDown(f"nft printed what is no listing of a table: {error!r}") from error
-    for place in found.places:
-        if place.name in hooked and rules[place.name] == _comments(place, verdict):
-            found.sound.add(place)
-    return found
+        raise FirewallDown(f"cannot parse the listing of nft: {error!r}") from error
+    for prefix_set in state.sets:
+        if prefix_set.name in hooked and rules[prefix_set.name] == _comments(prefix_set, verdict):
+            state.intact.add(prefix_set)
+    return state
 
 
-def _take_in(found: Found, place: Place, elements: Iterable[Any], soon: float) -> None:
+def _read_elements(
+    state: TableState, prefix_set: PrefixSet, elements: Iterable[Any], soon: float
+) -> None:
     for element in elements:
         address, seconds = element if isinstance(element, tuple) else (element, None)
         if ":" in address and "." in address:
             address = str(ip_address(address))  # "::192.0.2.1", as ipaddress does not write it
-        subject = Subject(f"{address}/{place.length}")
-        found.bans.add(subject)
+        subject = Subject(f"{address}/{prefix_set.length}")
+        state.bans.add(subject)
         if seconds is not None and seconds < soon:
-            found.ending.add(subject)
+            state.expiring.add(subject)
 
 
-def _rules(place: Place, verdict: Verdict) -> list[str]:
-    protocol, longest = ("ip", 32) if place.version == 4 else ("ip6", 128)
+def _rules(prefix_set: PrefixSet, verdict: Verdict) -> list[str]:
+    protocol, longest = ("ip", 32) if prefix_set.version == 4 else ("ip6", 128)
     sender = f"{protocol} saddr"
-    if place.length < longest:
-        network = IPv4Network if place.version == 4 else IPv6Network
-        sender += f" & {network((0, place.length)).netmask}"
-    looked_up = f"{sender} @{place.name}"
-    return ["iif lo accept", *(f"{looked_up} {words}" for words in _VERDICTS[verdict])]
+    if prefix_set.length < longest:
+        network = IPv4Network if prefix_set.version == 4 else IPv6Network
+        sender += f" & {network((0, prefix_set.length)).netmask}"
+    match = f"{sender} @{prefix_set.name}"
+    return ["iif lo accept", *(f"{match} {statement}" for statement in _VERDICTS[verdict])]
 
 
-def _comments(place: Place, verdict: Verdict) -> list[str]:
-    """By these we know our rules again; nft writes the rules themselves as it likes."""
-    return ["lo", *(f"{place.name} {words}" for words in _VERDICTS[verdict])]
+def _comments(prefix_set: PrefixSet, verdict: Verdict) -> list[str]:
+    """Returns the comments that identify our rules; nft prints rules in a form of its own."""
+    return ["lo", *(f"{prefix_set.name} {statement}" for statement in _VERDICTS[verdict])]
 
 
-def _elements(verb: str, place: Place, elements: Iterable[str]) -> str:
-    return f"{verb} element {FAMILY} {NAME} {place.name} {{ {', '.join(elements)} }}\n"
+def _elements(verb: str, prefix_set: PrefixSet, elements: Iterable[str]) -> str:
+    return f"{verb} element {FAMILY} {NAME} {prefix_set.name} {{ {', '.join(elements)} }}\n"
 
 
 def _compact(value: dict[str, Any]) -> Any:

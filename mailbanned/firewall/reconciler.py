@@ -33,7 +33,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Diff:
     """What a listing of the firewall's rules brought to light.
 
     found: wanted subjects that turned out to hold.
@@ -48,16 +48,17 @@ class Comparison:
     surplus: int
 
 
-class Plan:
+class Reconciler:
     """The bookkeeping of one enforcer.
 
-    slots: jobs at the same time. bulk_slots: so many of them may restore or remove.
+    max_parallel: jobs at the same time. max_parallel_restores: so many of them may restore or
+        remove.
     """
 
-    def __init__(self, slots: int, bulk_slots: int) -> None:
+    def __init__(self, max_parallel: int, max_parallel_restores: int) -> None:
         self.epoch = 0
-        self._slots = slots
-        self._bulk_slots = bulk_slots
+        self._max_parallel = max_parallel
+        self._max_parallel_restores = max_parallel_restores
         self._wanted: dict[Subject, None] = {}  # in the order of the bans
         self._held: set[Subject] = set()  # in force for certain, in this epoch
         self._ending: set[Subject] = set()  # held, but to be put once more before it is forgotten
@@ -110,11 +111,11 @@ class Plan:
 
     def next(self) -> Job | None:
         """Starts the most urgent job, or returns None if nothing can be started now."""
-        if len(self._busy) >= self._slots:
+        if len(self._busy) >= self._max_parallel:
             return None
         if subject := self._take(self._fresh, add=True):
             return self._start(subject, add=True, bulk=False)
-        if self._bulk_jobs >= self._bulk_slots:
+        if self._bulk_jobs >= self._max_parallel_restores:
             return None
         if subject := self._take(self._again, add=True):
             return self._start(subject, add=True, bulk=True)
@@ -157,18 +158,18 @@ class Plan:
         """The firewall is being asked which rules it holds; `compare` brings the answer."""
         self._touched = set(self._busy)
 
-    def compare(self, listed: Listed) -> Comparison:
+    def compare(self, listed: Listed) -> Diff:
         """Learns from the answer, and queues whatever is missing (newest first) or surplus."""
         untouched = self._held - self._touched
-        gone = untouched - listed.whole
-        found = listed.whole - self._held - self._touched
+        gone = untouched - listed.complete
+        found = listed.complete - self._held - self._touched
         self._held = (self._held - gone) | found
-        self._ending = (self._held & listed.ending) - self._touched
+        self._ending = (self._held & listed.expiring) - self._touched
         self._loose = (self._loose & self._touched) | (listed.partial - self._touched)
         self._again = deque(s for s in reversed(self._wanted) if self._is_due(s, add=True))
         self._fresh.clear()  # whatever waited until now is among them; what comes now goes first
         self._surplus = deque(s for s in self._held | self._loose if self._is_due(s, add=False))
-        return Comparison(
+        return Diff(
             found=[subject for subject in found if subject in self._wanted],
             vanished=len(gone & self._wanted.keys()),
             missing=len(self._again),

@@ -21,21 +21,20 @@ from contextlib import suppress
 from itertools import islice
 
 from mailbanned.address import Network, Subject
-from mailbanned.firewall.base import FirewallRefused
-from mailbanned.firewall.richrules import bannable
+from mailbanned.firewall.base import FirewallRefused, network_to_ban
 from mailbanned.log import get_logger
 from mailbanned.subprocesses import run
 
 #: Ends live connections of the subjects.
-Cut = Callable[[Collection[Subject]], Awaitable[None]]
+CutSessions = Callable[[Collection[Subject]], Awaitable[None]]
 
 _GATHER_S = 0.5  # how long a cut that is not urgent waits for more subjects
 
 
-class Cutting:
+class ConnectionCutter:
     """Gathers subjects, and cuts their connections in `run`. cut: None leaves all connections."""
 
-    def __init__(self, cut: Cut | None) -> None:
+    def __init__(self, cut: CutSessions | None) -> None:
         self._cut = cut
         self._subjects: set[Subject] = set()
         self._due = asyncio.Event()
@@ -136,7 +135,7 @@ class Sessions:
 def _networks(subjects: Collection[Subject]) -> Iterator[Network]:
     for subject in subjects:
         with suppress(FirewallRefused):
-            yield bannable(subject)
+            yield network_to_ban(subject)
 
 
 def _peers(networks: Sequence[Network]) -> str:

@@ -1,7 +1,7 @@
-"""Finds the firewalld zones that face the attackers.
+"""Finds the firewalld zones that face outward.
 
-A rule in a zone that handles no traffic is accepted by firewalld and does nothing, so the zone is
-never guessed: it is that of the interfaces which hold a default route.
+firewalld accepts a rule in a zone that handles no traffic, and the rule does nothing. So the zone
+is never guessed: it is that of the interfaces with a default route.
 
 Known limits: only the main routing table is read, and a zone bound to source addresses is not
 considered: packets from its sources never reach the zone of their interface.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mailbanned.firewall.base import FirewallDown
 
-#: What getActiveZones answers: zone -> {"interfaces": [...], "sources": [...]}.
+#: What getActiveZones returns: zone -> {"interfaces": [...], "sources": [...]}.
 ActiveZones = Mapping[str, Mapping[str, list[str]]]
 
 _ROUTE_UP = 0x1
@@ -22,17 +22,17 @@ _ROUTE_REJECT = 0x200
 
 
 def outward_interfaces(proc: Path = Path("/proc/net")) -> set[str]:
-    """The interfaces with a default route, IPv4 or IPv6, in the network namespace of `proc`."""
-    found = set()
+    """Returns the interfaces with a default route, IPv4 or IPv6, in the namespace of `proc`."""
+    interfaces = set()
     for line in _lines(proc / "route")[1:]:
         name, target, _, flags, _, _, _, mask, *_ = line.split()
         if target == mask == "00000000" and _is_usable(flags):
-            found.add(name)
+            interfaces.add(name)
     for line in _lines(proc / "ipv6_route"):
         target, length, *_, flags, name = line.split()
         if target == "0" * 32 and length == "00" and _is_usable(flags):
-            found.add(name)
-    return found
+            interfaces.add(name)
+    return interfaces
 
 
 def _lines(path: Path) -> list[str]:
@@ -46,13 +46,13 @@ def _is_usable(flags: str) -> bool:
     return int(flags, 16) & (_ROUTE_UP | _ROUTE_REJECT) == _ROUTE_UP
 
 
-def choose(
+def choose_zones(
     wanted: str, default: str, active: ActiveZones, outward: Iterable[str]
 ) -> tuple[str, ...]:
-    """The zones that must hold our rules: `wanted` if it is given, else those facing outward.
+    """Returns the zones that must hold our rules: `wanted` if given, else those facing outward.
 
     default: firewalld's default zone, which handles every interface that no zone names.
-    Raises FirewallDown if the zone that is wanted handles no traffic.
+    Raises FirewallDown if the wanted zone handles no traffic.
     """
     outward_zones = {_zone_of(interface, active) or default for interface in outward} or {default}
     if not wanted:
@@ -67,7 +67,7 @@ def choose(
 
 
 def _zone_of(interface: str, active: ActiveZones) -> str | None:
-    """The zone that names the interface, itself or by a pattern such as "ppp+"."""
+    """Returns the zone that names the interface, itself or by a pattern such as "ppp+"."""
     for zone, bound in active.items():
         if interface in bound.get("interfaces", ()):
             return zone

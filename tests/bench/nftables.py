@@ -109,7 +109,7 @@ async def _audits(standing: int, rounds: int) -> list[float]:
     firewall = Nftables()
     stalls = []
     for _ in range(rounds):
-        listing = asyncio.create_task(firewall.listed())
+        listing = asyncio.create_task(firewall.list_bans())
         worst = 0.0
         while not listing.done():
             before = time.monotonic()

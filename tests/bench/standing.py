@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 
 from mailbanned.firewall import dbus
-from mailbanned.firewall.dbus import Bus, Calls, Signal
+from mailbanned.firewall.dbus import FirewalldApi, Signal, SystemBus
 from tests.bench.bare import add_rules
 from tests.bench.host import Host, KernelRules
 from tests.bench.table import Row, measured, median, spread
@@ -83,9 +83,9 @@ async def _reload_signals(host: Host) -> AsyncIterator[Callable[[], Awaitable[fl
         if signal.member == "Reloaded":
             heard.put_nowait(time.monotonic())
 
-    bus = Bus(receive, lambda _: None, 10.0)
+    bus = SystemBus(receive, lambda _: None, 10.0)
     await bus.open(host.lab.bus_address)
-    await Calls(bus).subscribe(f"type='signal',interface='{dbus.NAME}',member='Reloaded'")
+    await FirewalldApi(bus).subscribe(f"type='signal',interface='{dbus.NAME}',member='Reloaded'")
     try:
         yield heard.get
     finally:

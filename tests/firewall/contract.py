@@ -32,38 +32,38 @@ class FirewallContract:
 
     async def test_starts_empty(self, firewall: Firewall) -> None:
         """A firewall that was told nothing holds no bans of ours."""
-        listed = await firewall.listed()
-        assert (listed.whole, listed.partial) == (set(), set())
+        listed = await firewall.list_bans()
+        assert (listed.complete, listed.partial) == (set(), set())
 
     @pytest.mark.parametrize("subject", [HOST, HOST6, PREFIX6, NETWORK])
     async def test_adds_and_removes(self, firewall: Firewall, subject: Subject) -> None:
         """What was added is listed until it is removed."""
         await firewall.add(subject)
-        assert await firewall.listed() == Listed({subject}, set())
+        assert await firewall.list_bans() == Listed({subject}, set())
         await firewall.remove(subject)
-        assert await firewall.listed() == Listed(set(), set())
+        assert await firewall.list_bans() == Listed(set(), set())
 
     async def test_adding_twice_is_success(self, firewall: Firewall) -> None:
         """A ban that is there already is no error, and one removal lifts it."""
         await firewall.add(HOST)
         await firewall.add(HOST)
         await firewall.remove(HOST)
-        assert (await firewall.listed()).whole == set()
+        assert (await firewall.list_bans()).complete == set()
 
     async def test_removing_what_is_not_there_is_success(self, firewall: Firewall) -> None:
         """A ban that is gone already is no error."""
         await firewall.remove(HOST)
         await firewall.add(PREFIX6)
         await firewall.remove(HOST)
-        assert (await firewall.listed()).whole == {PREFIX6}
+        assert (await firewall.list_bans()).complete == {PREFIX6}
 
     async def test_takes_calls_at_the_same_time(self, firewall: Firewall) -> None:
         """Changes and questions may overlap."""
         many = [Subject(f"198.51.100.{n}/32") for n in range(100, 130)]
-        await asyncio.gather(*(firewall.add(subject) for subject in many), firewall.listed())
-        assert (await firewall.listed()).whole == set(many)
+        await asyncio.gather(*(firewall.add(subject) for subject in many), firewall.list_bans())
+        assert (await firewall.list_bans()).complete == set(many)
         await asyncio.gather(*(firewall.remove(subject) for subject in many))
-        assert (await firewall.listed()).whole == set()
+        assert (await firewall.list_bans()).complete == set()
 
     @pytest.mark.parametrize("subject", UNBANNABLE)
     async def test_refuses_what_must_not_be_banned(
@@ -72,7 +72,7 @@ class FirewallContract:
         """The host itself, half of the internet and text that is no network are refused."""
         with pytest.raises(FirewallRefused):
             await firewall.add(subject)
-        assert (await firewall.listed()).whole == set()
+        assert (await firewall.list_bans()).complete == set()
 
     async def test_bans_outlive_the_connection(self, firewall: Firewall) -> None:
         """Closing and connecting again, which may be done at any time, lifts no ban."""
@@ -81,16 +81,16 @@ class FirewallContract:
         await firewall.close()
         await firewall.close()
         await firewall.connect()
-        assert (await firewall.listed()).whole == {HOST}
+        assert (await firewall.list_bans()).complete == {HOST}
 
     async def test_says_nothing_is_lost_while_nothing_happens(self, firewall: Firewall) -> None:
         """Our own changes are no losses."""
         await firewall.add(HOST)
         await firewall.remove(HOST)
-        await firewall.listed()  # what the firewall says of the changes comes before its answer
+        await firewall.list_bans()  # what the firewall says of the changes comes before its answer
         with skipped_time(), pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
-                await firewall.lost()
+                await firewall.wait_until_lost()
 
     async def test_has_a_name(self, firewall: Firewall) -> None:
         """It is called what the configuration calls it."""

@@ -56,8 +56,8 @@ class ScriptedFirewall:
 
     name = "scripted"
     zone = "there"
-    slots = 4
-    old_slots = 3
+    max_parallel = 4
+    max_parallel_restores = 3
 
     def __init__(self, rules: Iterable[Subject] = ()) -> None:
         self.rules = set(rules)
@@ -101,7 +101,7 @@ class ScriptedFirewall:
         self.connects += 1
         self._check()
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         self._check()
         listed = Listed(set(self.rules), set(self.partial), set(self.ending))
         self.listings += 1
@@ -126,7 +126,7 @@ class ScriptedFirewall:
         self.partial.discard(subject)
         self.done.append(f"-{subject}")
 
-    async def lost(self) -> str:
+    async def wait_until_lost(self) -> str:
         return await self._losses.get()
 
     async def close(self) -> None:

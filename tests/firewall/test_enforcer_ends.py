@@ -74,7 +74,7 @@ async def test_what_ends_and_is_not_wanted_is_lifted(firewall: ScriptedFirewall)
 
 async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: ScriptedFirewall) -> None:
     """The slots that old bans may not have are kept free for new ones."""
-    firewall.slots, firewall.old_slots = 40, 30
+    firewall.max_parallel, firewall.max_parallel_restores = 40, 30
     firewall.hold()
     old, new = subjects(60, net=1), subjects(20, net=2)
     enforcer = make(firewall, dict.fromkeys([*old, *new]))
@@ -92,7 +92,7 @@ async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: Scripte
 
 async def test_flush_removes_many_at_a_time(firewall: ScriptedFirewall) -> None:
     """All bans go, as many at a time as the firewall likes, and a failure is told."""
-    firewall.slots = 7
+    firewall.max_parallel = 7
     firewall.rules = set(subjects(20))
     enforcer = make(firewall, {})
     await enforcer.flush()

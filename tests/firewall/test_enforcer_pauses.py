@@ -84,7 +84,7 @@ async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[S
     assert pauses == pytest.approx([0.02, 0.04, 0.08, 0.16])
 
 
-async def test_pauses_begin_anew_after_a_good_time(
+async def test_pauses_are_short_again_after_a_good_time(
     firewall: ScriptedFirewall, told: list[Subject]
 ) -> None:
     """A long outage does not make the end of the next one be noticed late."""

@@ -94,11 +94,11 @@ async def test_silence_and_a_broken_connection_are_down(bus: FakeBus) -> None:
         with pytest.raises(FirewallDown, match="did not answer addRichRule"):
             await firewall.add(HOST)
         bus.hang_up()
-        assert "closed the connection" in await firewall.lost()
+        assert "closed the connection" in await firewall.wait_until_lost()
         with pytest.raises(FirewallDown, match="is gone"):
             await firewall.add(HOST)
     with pytest.raises(FirewallDown, match="not connected"):
-        await firewall.listed()
+        await firewall.list_bans()
 
 
 async def test_rules_carry_no_lifetime_and_name_their_zone(bus: FakeBus) -> None:
@@ -123,7 +123,7 @@ async def test_listens_narrowly(bus: FakeBus) -> None:
 
 async def _is_lost(firewall: Firewalld) -> str:
     async with asyncio.timeout(1):
-        return await firewall.lost()
+        return await firewall.wait_until_lost()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_panic_mode_is_down(bus: FakeBus) -> None:
     bus.answers["queryPanicMode"] = values("b", True)
     async with connected(bus) as firewall:
         with pytest.raises(FirewallDown, match="panic mode"):
-            await firewall.listed()
+            await firewall.list_bans()
 
 
 async def test_a_wrecked_firewalld_is_named(bus: FakeBus) -> None:
@@ -196,9 +196,9 @@ async def test_a_wrecked_firewalld_is_named(bus: FakeBus) -> None:
     bus.answers["getZones"] = values("as", [])
     async with connected(bus) as firewall:
         with pytest.raises(FirewallDown, match="systemctl restart firewalld"):
-            await firewall.listed()
+            await firewall.list_bans()
         bus.answers["getZones"] = values("as", ["public"])
-        assert (await firewall.listed()).whole == set()
+        assert (await firewall.list_bans()).complete == set()
         assert firewall.zone == "public"
 
 

@@ -15,21 +15,21 @@ from tests.waiting import until
 
 
 class Kernel:
-    """Interim bans with their ends. down: if not empty, nothing works. anew: what got a new end."""
+    """Interim bans with their ends. down: if not empty, all fails. replaced: what got a new end."""
 
     def __init__(self) -> None:
         self.ends: dict[Subject, float | None] = {}
         self.rounds: list[list[Subject]] = []
-        self.anew: list[Subject] = []
+        self.replaced: list[Subject] = []
         self.down = ""
         self._batch: list[Subject] = []
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         self._check()
         return Listed(set(self.ends))
 
     async def add(
-        self, subject: Subject, until: float | None = None, *, anew: bool = False
+        self, subject: Subject, until: float | None = None, *, replace: bool = False
     ) -> None:
         if not self._batch:
             self.rounds.append(self._batch)
@@ -38,9 +38,9 @@ class Kernel:
         await asyncio.sleep(0)
         self._batch = []
         self._check()
-        assert anew or subject not in self.ends
-        if anew:
-            self.anew.append(subject)
+        assert replace or subject not in self.ends
+        if replace:
+            self.replaced.append(subject)
         self.ends[subject] = until
 
     async def remove(self, subject: Subject) -> None:
@@ -154,7 +154,7 @@ async def test_put_again_just_after_its_end() -> None:
         await until(lambda: subject in scene.kernel.ends, "it is kept out")
         scene.clock.time = (scene.kernel.ends[subject] or 0.0) + 0.5
         scene.enforcer.want(subject)
-        await until(lambda: subject in scene.kernel.anew, "it has a new end")
+        await until(lambda: subject in scene.kernel.replaced, "it has a new end")
 
 
 async def test_a_reload_lets_nobody_in() -> None:
@@ -200,7 +200,7 @@ async def test_as_long_as_the_firewall_is_away() -> None:
             scene.clock.time += 40
             end = scene.clock.time + 60
             await until(lambda: (scene.kernel.ends[one] or 0) >= end, "it is put again")  # noqa: B023
-    assert len(scene.kernel.anew) == 3
+    assert len(scene.kernel.replaced) == 3
     assert scene.cut == [one]
 
 

@@ -139,7 +139,7 @@ async def test_a_table_that_is_gone_is_made_again(nft: FakeNft, firewall: Nftabl
     assert second.endswith(first)
     assert "add set inet mailbanned ipv4_32" in second
     async with asyncio.timeout(HANG_S):
-        assert await firewall.lost() == "the table of the bans was gone"
+        assert await firewall.wait_until_lost() == "the table of the bans was gone"
     nft.forget()
     await firewall.add(PREFIX)
     assert "add set inet mailbanned ipv6_64" in nft.scripts()[0]
@@ -152,7 +152,7 @@ async def test_what_cannot_be_made_is_no_loss(nft: FakeNft, firewall: Nftables) 
         await firewall.add(HOST)
     with skipped_time(), pytest.raises(TimeoutError):
         async with asyncio.timeout(3600):
-            await firewall.lost()
+            await firewall.wait_until_lost()
 
 
 async def test_nothing_but_networks_reaches_nft(nft: FakeNft, firewall: Nftables) -> None:
@@ -185,25 +185,25 @@ async def test_lists_nothing_before_a_table_is_there(nft: FakeNft, firewall: Nft
     """A table that somebody deleted holds no bans; it is made again for those to come."""
     nft.answer(complaint=GONE)
     nft.then()
-    assert await firewall.listed() == Listed(set())
+    assert await firewall.list_bans() == Listed(set())
     assert "add set inet mailbanned ipv4_32" in nft.scripts()[0]
 
 
 async def test_a_set_that_vanished_is_made_again(nft: FakeNft, firewall: Nftables) -> None:
     """A listing without one of our sets makes the next ban for it lay it out."""
     nft.answer(output=NOTHING)
-    assert await firewall.listed() == Listed(set())
+    assert await firewall.list_bans() == Listed(set())
     await firewall.add(HOST)
     assert "add set inet mailbanned ipv4_32" in nft.scripts()[0]
 
 
 async def test_rules_that_are_not_ours_are_replaced(nft: FakeNft, firewall: Nftables) -> None:
-    """A chain that was changed is written anew, which is said, and the bans of its set hold."""
+    """A chain that was changed is repaired, which is logged, and the bans of its set hold."""
     table_set = {"set": {"name": "ipv4_32", "elem": ["192.0.2.7"]}}
     nft.answer(output=json.dumps({"nftables": [table_set]}))
     nft.then()
     with capture_logs() as logs:
-        assert await firewall.listed() == Listed({HOST})
+        assert await firewall.list_bans() == Listed({HOST})
     [script] = nft.scripts()
     assert "flush chain inet mailbanned ipv4_32" in script
     assert [log["log_level"] for log in logs] == ["warning"]
@@ -216,7 +216,7 @@ async def test_a_ban_near_its_end_is_put_in_the_place_of_the_old_one(
     element = {"elem": {"val": "192.0.2.7", "timeout": 400, "expires": 20}}
     nft.answer(output=json.dumps({"nftables": [{"set": {"name": "ipv4_32", "elem": [element]}}]}))
     nft.then()
-    assert await firewall.listed() == Listed({HOST}, ending={HOST})
+    assert await firewall.list_bans() == Listed({HOST}, expiring={HOST})
     nft.forget()
     for _ in range(2):
         await firewall.add(HOST, 5000.0)
@@ -230,5 +230,5 @@ async def test_a_listing_that_makes_no_sense_is_an_outage(nft: FakeNft, firewall
     """What nft prints is not trusted to be what we expect."""
     for output in ("", "[]", '{"nftables": [{"set": 3}]}', '{"nftables": 7}', "{}"):
         nft.answer(output=output)
-        with pytest.raises(FirewallDown, match="no listing"):
-            await firewall.listed()
+        with pytest.raises(FirewallDown, match="cannot parse the listing"):
+            await firewall.list_bans()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.firewall import FirewallDown
-from mailbanned.firewall.zones import choose, outward_interfaces
+from mailbanned.firewall.zones import choose_zones, outward_interfaces
 
 ROUTES4 = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -58,22 +58,22 @@ ACTIVE = {
 )
 def test_finds_the_zones_that_face_outward(outward: set[str], zones: tuple[str, ...]) -> None:
     """Each outward interface counts with its zone, and without one with the default zone."""
-    assert choose("", "public", ACTIVE, outward) == zones
+    assert choose_zones("", "public", ACTIVE, outward) == zones
 
 
 @pytest.mark.parametrize("zone", ["external", "home", "office"])
 def test_takes_the_zone_that_is_configured(zone: str) -> None:
     """A zone that is named is taken if it handles any traffic."""
-    assert choose(zone, "public", ACTIVE, {"eth0"}) == (zone,)
+    assert choose_zones(zone, "public", ACTIVE, {"eth0"}) == (zone,)
 
 
 def test_the_default_zone_handles_interfaces_without_a_zone() -> None:
     """The default zone is active without being listed, as long as an outward interface is free."""
-    assert choose("public", "public", ACTIVE, {"eth5"}) == ("public",)
+    assert choose_zones("public", "public", ACTIVE, {"eth5"}) == ("public",)
 
 
 @pytest.mark.parametrize("zone", ["public", "block", "typo"])
 def test_a_zone_without_traffic_is_an_error(zone: str) -> None:
     """A rule in a zone that sees no packets would be a ban in name only, so people are told."""
     with pytest.raises(FirewallDown, match=rf"zone {zone} is not active: .* to external,"):
-        choose(zone, "public", ACTIVE, {"eth0"})
+        choose_zones(zone, "public", ACTIVE, {"eth0"})

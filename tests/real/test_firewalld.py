@@ -27,8 +27,8 @@ class TestFirewalld(FirewallContract):
     async def firewall(self, lab: Lab) -> AsyncIterator[Firewall]:
         async with connected(lab) as firewall:
             yield firewall
-            listed = await firewall.listed()
-            for subject in listed.whole | listed.partial:
+            listed = await firewall.list_bans()
+            for subject in listed.complete | listed.partial:
                 await firewall.remove(subject)
 
 
@@ -68,7 +68,7 @@ async def test_reject_answers_the_banned(lab: Lab, subject: Subject) -> None:
             }
             with pytest.raises(ConnectionRefusedError):
                 lab.connect(source, PORT)
-            assert await firewall.listed() == Listed({subject}, set())
+            assert await firewall.list_bans() == Listed({subject}, set())
 
 
 async def test_finds_the_zone_of_the_default_route(lab: Lab) -> None:
@@ -83,7 +83,7 @@ async def test_finds_the_zone_of_the_default_route(lab: Lab) -> None:
 async def test_an_inactive_zone_is_refused(lab: Lab, zone: str) -> None:
     """A configured zone that sees no packets gets no rule, and people are told which would."""
     async with connected(lab, zone=zone) as firewall:
-        for action in (firewall.listed(), firewall.add(HOST)):
+        for action in (firewall.list_bans(), firewall.add(HOST)):
             with pytest.raises(FirewallDown, match=f"zone {zone} is not active.* to {ZONE},"):
                 await action
     assert lab.rules("internal") == set()
@@ -108,15 +108,15 @@ async def test_rules_of_another_verdict_or_zone_are_only_part_of_a_ban(lab: Lab)
     for verdict in verdicts:
         async with connected(lab, verdict=verdict) as firewall:
             if verdict == "drop":
-                assert await firewall.listed() == Listed(set(), {HOST})
+                assert await firewall.list_bans() == Listed(set(), {HOST})
             await firewall.add(HOST)
-            assert await firewall.listed() == Listed({HOST}, set())
+            assert await firewall.list_bans() == Listed({HOST}, set())
     assert lab.rules() == {f'rule family="ipv4" source address="{HOST}" drop'}
     lab.firewall_cmd("--zone=external", f"--change-interface={INTERFACE}")
     try:
         async with connected(lab, zone="external") as firewall:
             lab.firewall_cmd("--zone=public", "--add-interface=wan7")
-            assert await firewall.listed() == Listed(set(), {HOST})
+            assert await firewall.list_bans() == Listed(set(), {HOST})
             await firewall.add(HOST)
             assert lab.rules("external") == {f'rule family="ipv4" source address="{HOST}" drop'}
             assert lab.rules(ZONE) == set()
@@ -142,11 +142,11 @@ async def test_rules_of_others_are_neither_listed_nor_touched(lab: Lab) -> None:
     """An administrator's rules stay as they are, even next to ours for the same address."""
     lab.firewall_cmd(*(f"--add-rich-rule={rule}" for rule in FOREIGN))
     async with connected(lab) as firewall:
-        assert await firewall.listed() == Listed(set(), set())
+        assert await firewall.list_bans() == Listed(set(), set())
         ours = [Subject("203.0.113.5/32"), Subject("203.0.113.8/32")]
         for subject in ours:
             await firewall.add(subject)
-        assert (await firewall.listed()).whole == set(ours)
+        assert (await firewall.list_bans()).complete == set(ours)
         for subject in ours:
             await firewall.remove(subject)
     assert lab.rules() == FOREIGN
@@ -160,13 +160,13 @@ async def test_bans_do_not_become_permanent(lab: Lab) -> None:
     before = zone_file.read_text()
     try:
         async with connected(lab) as firewall:
-            await firewall.listed()
+            await firewall.list_bans()
             await firewall.add(HOST)
             lab.firewall_cmd("--runtime-to-permanent")
             assert HOST in zone_file.read_text()
-            assert (await firewall.listed()).whole == {HOST}
+            assert (await firewall.list_bans()).complete == {HOST}
             assert lab.firewall_cmd("--permanent", "--list-rich-rules") == foreign
-            assert (await firewall.listed()).whole == {HOST}
+            assert (await firewall.list_bans()).complete == {HOST}
     finally:
         zone_file.write_text(before)
         lab.reload()

@@ -161,13 +161,13 @@ async def test_overlapping_bans_are_independent(lab: Lab, firewall: Nftables) ->
     """A host within a banned network within another: each comes and goes by itself."""
     bans = {HOST, NETWORK, Subject("198.51.0.0/16"), Subject("198.51.100.0/24")}
     await asyncio.gather(*(firewall.add(subject) for subject in bans))
-    assert await firewall.listed() == Listed(bans)
+    assert await firewall.list_bans() == Listed(bans)
     with lab.listen(PORT):
         for subject in (Subject("198.51.100.0/24"), Subject("198.51.0.0/16"), NETWORK):
             assert lab.drops(ATTACKERS4[0], PORT)
             await firewall.remove(subject)
             bans.remove(subject)
-            assert await firewall.listed() == Listed(bans)
+            assert await firewall.list_bans() == Listed(bans)
         assert lab.drops(ATTACKERS4[0], PORT)
         lab.connect(ATTACKERS4[1], PORT).close()
         await firewall.remove(HOST)

@@ -42,7 +42,7 @@ maxretry = 1
 enabled = false
 """
 #: So many bans may be on their way to firewalld when a new one comes.
-SLOTS = Firewalld.slots
+SLOTS = Firewalld.max_parallel
 EARLY, LATE = ATTACKERS4[:2]
 RELAYS = [f"198.18.200.{number}" for number in range(200)]
 BRIEF = [f"198.18.201.{number}" for number in range(100)]

@@ -200,7 +200,7 @@ class EnforcerRun(Run):
         kernel = self._host.kernel
         now = self.clock.now()
         for subject in _SUBJECTS:
-            if interim.keeps_out(subject) and not kernel.has(subject):
+            if interim.is_dropping(subject) and not kernel.has(subject):
                 self.fail(f"interim bans do not keep out: {subject}")
         if self._connection.asking:
             return

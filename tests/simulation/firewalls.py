@@ -125,7 +125,7 @@ class Rules:
         now = self._host.clock.now()
         self.lose(*[subject for subject, end in self.ends.items() if end <= now])
 
-    def listed(self) -> Listed:
+    def list_bans(self) -> Listed:
         """What there is."""
         soon = self._host.clock.now() + _SLACK_S / 2
         ending = {subject for subject, end in self.ends.items() if end < soon}
@@ -158,8 +158,8 @@ class Connection:
 
     name = "simulated"
     zone = "there"
-    slots = 4
-    old_slots = 3
+    max_parallel = 4
+    max_parallel_restores = 3
 
     def __init__(self, host: Host, wrong: Callable[[str], None]) -> None:
         self.asking = 0
@@ -177,10 +177,10 @@ class Connection:
         self.flushing, self.closed = self.closed, False
         await self._ask("connect", lambda: None)
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         lost = set(self._rules.excused)
         self._touched = set(self.in_flight)
-        listed = await self._ask("list", self._rules.listed)
+        listed = await self._ask("list", self._rules.list_bans)
         self._rules.notice(lost - self._touched)
         return listed
 
@@ -194,14 +194,14 @@ class Connection:
 
     async def remove(self, subject: Subject) -> None:
         self._removals += 1
-        if self._removals > self.old_slots and not self.flushing:
+        if self._removals > self.max_parallel_restores and not self.flushing:
             self._wrong("removals left no slot for a new ban")
         try:
             await self._change(f"take {subject}", subject, lambda: self._rules.take(subject))
         finally:
             self._removals -= 1
 
-    async def lost(self) -> str:
+    async def wait_until_lost(self) -> str:
         await self.losses.wait()
         self.losses.clear()
         return "the rules are gone"
@@ -222,7 +222,7 @@ class Connection:
             self._wrong(f"two changes at the same time for {subject}")
         self.in_flight.add(subject)
         self._touched.add(subject)
-        if len(self.in_flight) > self.slots:
+        if len(self.in_flight) > self.max_parallel:
             self._wrong("too many changes at the same time")
         try:
             await self._call(label, perform)
@@ -262,13 +262,13 @@ class Kernel:
         self.expire()
         return subject in self.ends
 
-    async def listed(self) -> Listed:
+    async def list_bans(self) -> Listed:
         found = await self._call("list interim bans", self._listed)
         self.is_listed = True
         return found
 
     async def add(
-        self, subject: Subject, until: float | None = None, *, anew: bool = False
+        self, subject: Subject, until: float | None = None, *, replace: bool = False
     ) -> None:
         assert until is not None
         seconds = max(1, ceil(until - self._host.clock.now()))
@@ -277,7 +277,7 @@ class Kernel:
             if subject in self._host.refused:
                 raise FirewallRefused("it is refused")
             self._host.begins_to_drop(subject)
-            if anew or not self.has(subject):  # else an older kernel keeps the end
+            if replace or not self.has(subject):  # else an older kernel keeps the end
                 self.ends[subject] = self._host.clock.now() + seconds
             self.expired.discard(subject)
 

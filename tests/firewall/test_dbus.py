@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.firewall.dbus import Bus, BusError, ErrorReply, Signal
+from mailbanned.firewall.dbus import BusError, ErrorReply, Signal, SystemBus
 from tests.firewall.fakebus import FakeBus, error, listening, silence, values
 from tests.waiting import HANG_S, until
 
@@ -20,12 +20,12 @@ TIMEOUT = 5.0
 
 
 class Client:
-    """A Bus, with what it heard."""
+    """A SystemBus, with what it heard."""
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
         self.broken: list[str] = []
-        self.bus = Bus(self.signals.append, self.broken.append, TIMEOUT)
+        self.bus = SystemBus(self.signals.append, self.broken.append, TIMEOUT)
 
     async def call(self, member: str) -> list[object]:
         return await self.bus.call("org.example", "/org/example", "org.example.Thing", member)
@@ -153,7 +153,7 @@ async def test_a_call_without_an_answer_ends(server: FakeBus) -> None:
 
 
 async def test_a_broken_connection_ends_all_calls_and_is_told_once(server: FakeBus) -> None:
-    """Calls in flight fail, later ones fail at once, and the loss is told a single time."""
+    """FirewalldApi in flight fail, later ones fail at once, and the loss is told a single time."""
     server.answers["Sleep"] = silence
     client = Client()
     await client.bus.open(server.address)

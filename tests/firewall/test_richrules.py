@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mailbanned.address import Subject, subject_of
+from mailbanned.address import Subject, require_bannable, subject_of
 from mailbanned.firewall import FirewallRefused
-from mailbanned.firewall.richrules import Rule, Verdict, bannable, is_marked, parse, render
+from mailbanned.firewall.richrules import RichRule, Verdict, is_recognisable, parse, render
 
 VERDICTS: list[Verdict] = ["drop", "reject"]
 verdicts = st.sampled_from(VERDICTS)
@@ -18,7 +18,7 @@ verdicts = st.sampled_from(VERDICTS)
 
 def _round_trip(subject: Subject, verdict: Verdict) -> None:
     try:
-        text = render(Rule(subject, verdict))
+        text = render(RichRule(subject, verdict))
     except FirewallRefused:
         assume(False)
     assert parse(text) == (subject, verdict)
@@ -29,7 +29,7 @@ def test_ipv4_addresses_come_back(address: IPv4Address, verdict: Verdict) -> Non
     """Any IPv4 address that may be banned is read back from its own rule."""
     subject = subject_of(str(address))
     _round_trip(subject, verdict)
-    assert is_marked(subject)
+    assert is_recognisable(subject)
 
 
 @given(st.integers(0x2 << 124, (0x4 << 124) - 1), st.integers(16, 128), verdicts)
@@ -42,9 +42,9 @@ def test_ipv6_prefixes_come_back(number: int, length: int, verdict: Verdict) -> 
 def test_the_form_is_that_of_firewalld() -> None:
     """The text is exactly what firewalld prints back, with the prefix written out."""
     host, prefix = Subject("192.0.2.7/32"), Subject("2001:db8::/64")
-    assert render(Rule(host, "drop")) == 'rule family="ipv4" source address="192.0.2.7/32" drop'
+    assert render(RichRule(host, "drop")) == 'rule family="ipv4" source address="192.0.2.7/32" drop'
     text = 'rule family="ipv6" source address="2001:db8::/64" reject'
-    assert render(Rule(prefix, "reject")) == text
+    assert render(RichRule(prefix, "reject")) == text
 
 
 FOREIGN = [
@@ -93,7 +93,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("subject", ["192.0.2.0/24", "2001:db8::/48", "2001:db8::/65"])
-def test_a_network_that_an_administrator_may_write_is_not_marked(subject: Subject) -> None:
+def test_a_network_that_an_administrator_may_write_is_not_recognisable(subject: Subject) -> None:
     """Only /32, /128 and /64, which nobody needs to write, prove that a rule is ours."""
-    assert bannable(subject)
-    assert not is_marked(subject)
+    assert require_bannable(subject)
+    assert not is_recognisable(subject)

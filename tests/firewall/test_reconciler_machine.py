@@ -1,7 +1,7 @@
-"""The enforcer's plan against a simulated firewall that works late and forgets without a word.
+"""The reconciler against a simulated firewall that answers late and loses rules without notice.
 
-Whatever the order of decisions, jobs, losses and listings: what is said to hold does hold, and when
-all has settled the firewall holds exactly what is wanted.
+Whatever the order of decisions, jobs, losses and listings: a ban reported in force is in force, and
+when all has settled the firewall holds exactly the wanted bans.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mailbanned.address import Subject
 from mailbanned.firewall import Listed
-from mailbanned.firewall.reconciler import Job, Plan
+from mailbanned.firewall.reconciler import Job, Reconciler
 from tests.firewall.support import subjects
 
 SLOTS = 4
@@ -21,12 +21,12 @@ any_subject = st.sampled_from(SUBJECTS)
 any_index = st.integers(0, SLOTS - 1)
 
 
-class PlanMachine(RuleBasedStateMachine):
+class ReconcilerMachine(RuleBasedStateMachine):
     """Decisions and events in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.plan = Plan(SLOTS, SLOTS * 3 // 4)
+        self.reconciler = Reconciler(SLOTS, SLOTS * 3 // 4)
         self.wanted: set[Subject] = set()
         self.actual = set(SUBJECTS[:2])  # leftovers of an earlier run
         self.ending: set[Subject] = set()  # there, but not for long
@@ -39,21 +39,21 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(subject=any_subject)
     def want(self, subject: Subject) -> None:
         self.wanted.add(subject)
-        self.plan.want(subject)
+        self.reconciler.want(subject)
 
     @rule(subject=any_subject)
     def unwant(self, subject: Subject) -> None:
         self.wanted.discard(subject)
-        self.plan.unwant(subject)
+        self.reconciler.unwant(subject)
 
     @rule(some=st.lists(any_subject, max_size=3))
     def restore(self, some: list[Subject]) -> None:
         self.wanted.update(some)
-        self.plan.restore(some)
+        self.reconciler.restore(some)
 
     @rule()
     def start(self) -> None:
-        if job := self.plan.next():
+        if job := self.reconciler.next():
             assert job.subject not in {other.subject for other in self.sent + self.answered}
             self.sent.append(job)
 
@@ -68,7 +68,7 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(index=any_index)
     def hear_answer(self, index: int) -> None:
         job = self.answered.pop(index % len(self.answered))
-        assert self.plan.done(job) <= job.add
+        assert self.reconciler.done(job) <= job.add
 
     @precondition(lambda self: self.sent)
     @rule(index=any_index, happened=st.booleans())
@@ -77,8 +77,8 @@ class PlanMachine(RuleBasedStateMachine):
         job = self.sent.pop(index % len(self.sent))
         if happened:
             self.carry_out(job)
-        if self.plan.failed(job):
-            self.plan.new_epoch()
+        if self.reconciler.failed(job):
+            self.reconciler.new_epoch()
 
     @rule()
     def lose(self) -> None:
@@ -94,33 +94,33 @@ class PlanMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.unnoticed_loss)
     @rule()
     def notice_loss(self) -> None:
-        self.plan.new_epoch()
+        self.reconciler.new_epoch()
         self.unnoticed_loss = False
 
     @precondition(lambda self: self.listing_epoch is None)
     @rule()
     def ask_for_listing(self) -> None:
-        self.listing_epoch = self.plan.epoch
+        self.listing_epoch = self.reconciler.epoch
         self.snapshot = None
-        self.plan.begin_listing()
+        self.reconciler.begin_listing()
 
     @precondition(lambda self: self.listing_epoch is not None and self.snapshot is None)
     @rule()
     def take_snapshot(self) -> None:
-        self.snapshot = Listed(set(self.actual), ending=set(self.ending))
+        self.snapshot = Listed(set(self.actual), expiring=set(self.ending))
 
     @precondition(lambda self: self.snapshot is not None)
     @rule()
     def hear_listing(self) -> None:
         assert self.snapshot is not None
-        if self.listing_epoch == self.plan.epoch:
-            self.plan.compare(self.snapshot)
+        if self.listing_epoch == self.reconciler.epoch:
+            self.reconciler.compare(self.snapshot)
         self.listing_epoch = self.snapshot = None
 
     @invariant()
     def what_is_said_to_hold_holds(self) -> None:
         if not self.unnoticed_loss:
-            held = {subject for subject in SUBJECTS if self.plan.holds(subject)}
+            held = {subject for subject in SUBJECTS if self.reconciler.holds(subject)}
             assert held <= self.actual & self.wanted
 
     @invariant()
@@ -140,7 +140,7 @@ class PlanMachine(RuleBasedStateMachine):
         self.hear_listing()
         self.settle()
         assert (self.actual, self.ending) == (self.wanted, set())
-        assert (self.plan.in_force(), self.plan.pending()) == (len(self.wanted), 0)
+        assert (self.reconciler.in_force(), self.reconciler.pending()) == (len(self.wanted), 0)
 
     def carry_out(self, job: Job) -> None:
         (self.actual.add if job.add else self.actual.discard)(job.subject)
@@ -155,5 +155,5 @@ class PlanMachine(RuleBasedStateMachine):
             self.start()
 
 
-TestPlan = PlanMachine.TestCase
-TestPlan.settings = settings(max_examples=60, stateful_step_count=60)
+TestReconciler = ReconcilerMachine.TestCase
+TestReconciler.settings = settings(max_examples=60, stateful_step_count=60)

@@ -9,7 +9,7 @@ import pytest
 
 from mailbanned.address import Subject
 from mailbanned.firewall import Verdict
-from mailbanned.firewall.nftscript import Place, layout, located, read
+from mailbanned.firewall.nftscript import PrefixSet, create_sets, parse_listing, set_for
 
 CHAIN = {"name": "ipv4_32", "type": "filter", "hook": "prerouting", "prio": -310,
          "policy": "accept"}  # fmt: skip
@@ -37,25 +37,25 @@ def listing(items: list[dict[str, Any]]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("place", "verdict", "rules"),
+    ("prefix_set", "verdict", "rules"),
     [
-        (Place(4, 32), "drop", ["ip saddr @ipv4_32 drop"]),
-        (Place(4, 19), "drop", ["ip saddr & 255.255.224.0 @ipv4_19 drop"]),
-        (Place(6, 128), "drop", ["ip6 saddr @ipv6_128 drop"]),
-        (Place(6, 61), "reject",
+        (PrefixSet(4, 32), "drop", ["ip saddr @ipv4_32 drop"]),
+        (PrefixSet(4, 19), "drop", ["ip saddr & 255.255.224.0 @ipv4_19 drop"]),
+        (PrefixSet(6, 128), "drop", ["ip6 saddr @ipv6_128 drop"]),
+        (PrefixSet(6, 61), "reject",
          ["ip6 saddr & ffff:ffff:ffff:fff8:: @ipv6_61 meta l4proto tcp reject with tcp reset",
           "ip6 saddr & ffff:ffff:ffff:fff8:: @ipv6_61 reject"]),
     ],
 )  # fmt: skip
 def test_a_place_is_a_set_and_a_chain_that_looks_the_sender_up(
-    place: Place, verdict: Verdict, rules: list[str]
+    prefix_set: PrefixSet, verdict: Verdict, rules: list[str]
 ) -> None:
     """The sender's address, cut to the length of the set, decides; the host itself is spared."""
-    lines = layout([place], verdict).splitlines()
-    here = f"inet mailbanned {place.name}"
+    lines = create_sets([prefix_set], verdict).splitlines()
+    here = f"inet mailbanned {prefix_set.name}"
     assert lines[:4] == [
         "add table inet mailbanned",
-        f"add set {here} {{ type ipv{place.version}_addr; flags timeout; }}",
+        f"add set {here} {{ type ipv{prefix_set.version}_addr; flags timeout; }}",
         f"add chain {here} {{ type filter hook prerouting priority -310; policy accept; }}",
         f"flush chain {here}",
     ]
@@ -67,9 +67,9 @@ def test_a_place_is_a_set_and_a_chain_that_looks_the_sender_up(
 
 def test_a_subject_has_its_place() -> None:
     """The length of its prefix decides, so overlapping networks never meet in one set."""
-    assert located(Subject("192.0.2.0/24")) == (Place(4, 24), "192.0.2.0")
-    assert located(Subject("192.0.2.0/32")) == (Place(4, 32), "192.0.2.0")
-    assert located(Subject("2001:db8::/64")) == (Place(6, 64), "2001:db8::")
+    assert set_for(Subject("192.0.2.0/24")) == (PrefixSet(4, 24), "192.0.2.0")
+    assert set_for(Subject("192.0.2.0/32")) == (PrefixSet(4, 32), "192.0.2.0")
+    assert set_for(Subject("2001:db8::/64")) == (PrefixSet(6, 64), "2001:db8::")
 
 
 def test_bans_are_read_with_their_ends() -> None:
@@ -80,24 +80,24 @@ def test_bans_are_read_with_their_ends() -> None:
         {"elem": {"val": "192.0.2.3", "timeout": 900, "expires": 99}},
         {"elem": {"val": "192.0.2.4", "comment": "by hand"}},
     )
-    found = read(listing(sound(*elements)), "drop", soon=100)
+    found = parse_listing(listing(sound(*elements)), "drop", soon=100)
     assert found.bans == {f"192.0.2.{n}/32" for n in (1, 2, 3, 4)}
-    assert found.ending == {"192.0.2.3/32"}
-    assert found.places == found.sound == {Place(4, 32)}
+    assert found.expiring == {"192.0.2.3/32"}
+    assert found.sets == found.intact == {PrefixSet(4, 32)}
 
 
 def test_other_sets_are_no_bans() -> None:
     """Sets with other names have no prefix length, and are let be."""
     names = ("ipv4_33", "ipv6_129", "ipv4_-1", "ipv4_032", "allowed", "ipv5_3")
     sets = [{"set": {"name": name, "elem": ["192.0.2.1"]}} for name in names]
-    found = read(listing(sets), "drop", soon=0)
-    assert (found.bans, found.places) == (set(), set())
+    found = parse_listing(listing(sets), "drop", soon=0)
+    assert (found.bans, found.sets) == (set(), set())
 
 
 def test_addresses_are_read_as_ipaddress_writes_them() -> None:
     """The C library writes some IPv6 addresses with dots, and subjects never have them."""
     sets = [{"set": {"name": "ipv6_128", "elem": ["::192.0.2.1", "2001:db8::1"]}}]
-    found = read(listing(sets), "drop", soon=0)
+    found = parse_listing(listing(sets), "drop", soon=0)
     assert found.bans == {"::c000:201/128", "2001:db8::1/128"}
 
 
@@ -116,7 +116,7 @@ def test_addresses_are_read_as_ipaddress_writes_them() -> None:
     ],
 )
 def test_a_chain_that_was_changed_is_found(items: list[dict[str, Any]]) -> None:
-    """Without its hook or any of its rules, or with more of them, a place is not sound."""
-    found = read(listing(items), "drop", soon=0)
-    assert (found.places, found.sound) == ({Place(4, 32)}, set())
-    assert read(listing(sound()), "drop", soon=0).sound == {Place(4, 32)}
+    """Without its hook or any of its rules, or with more of them, a prefix_set is not sound."""
+    found = parse_listing(listing(items), "drop", soon=0)
+    assert (found.sets, found.intact) == ({PrefixSet(4, 32)}, set())
+    assert parse_listing(listing(sound()), "drop", soon=0).intact == {PrefixSet(4, 32)}

@@ -45,7 +45,7 @@ async def test_the_kernel_ends_what_nobody_lifts(lab: Lab) -> None:
         assert time.time() > over + 0.99  # the kernel counts in ticks of some milliseconds
         with lab.listen(PORT):
             assert lab.drops(ATTACKERS4[0], PORT)
-        assert (await firewall.listed()).whole == {NETWORK, PREFIX}
+        assert (await firewall.list_bans()).complete == {NETWORK, PREFIX}
     finally:
         remove_table(lab)
 
@@ -58,10 +58,10 @@ async def test_a_ban_that_the_kernel_will_soon_forget_is_prolonged(
     subjects = {HOST, NETWORK, PREFIX}
     for subject in subjects:
         await firewall.add(subject, now - 200)
-    assert await firewall.listed() == Listed(subjects, ending=subjects)
+    assert await firewall.list_bans() == Listed(subjects, expiring=subjects)
     await firewall.add(HOST, now + 3600)
     await firewall.add(PREFIX, None)
-    assert await firewall.listed() == Listed(subjects, ending={NETWORK})
+    assert await firewall.list_bans() == Listed(subjects, expiring={NETWORK})
     assert ends(lab)[PREFIX] is None
     end = ends(lab)[HOST]
     assert end is not None
@@ -72,14 +72,14 @@ async def test_very_long_bans(lab: Lab, firewall: Nftables) -> None:
     """More years than nft can count are a ban all the same."""
     await firewall.add(HOST, time.time() + 1000 * 365 * 86400)
     await firewall.add(NETWORK, time.time() + 99_999_690)
-    assert await firewall.listed() == Listed({HOST, NETWORK})
+    assert await firewall.list_bans() == Listed({HOST, NETWORK})
 
 
 @pytest.mark.parametrize("subject", ["::102:304/128", "::c000:0/104", "1:0:2::/64", "1::/64"])
 async def test_every_spelling_comes_back(lab: Lab, firewall: Nftables, subject: Subject) -> None:
     """What the kernel prints is read as the subject that was banned, however it is written."""
     await firewall.add(subject)
-    assert await firewall.listed() == Listed({subject})
+    assert await firewall.list_bans() == Listed({subject})
 
 
 async def test_another_verdict_takes_over_the_bans(lab: Lab, firewall: Nftables) -> None:
@@ -88,7 +88,7 @@ async def test_another_verdict_takes_over_the_bans(lab: Lab, firewall: Nftables)
     await firewall.add(NETWORK)
     after = backend(lab, verdict="reject")
     await after.connect()
-    assert await after.listed() == Listed({HOST, NETWORK})
+    assert await after.list_bans() == Listed({HOST, NETWORK})
     with lab.listen(PORT), pytest.raises(ConnectionRefusedError):
         lab.connect(ATTACKERS4[20], PORT)
     assert " drop" not in nft(lab, "list", "table", "inet", "mailbanned")
@@ -98,7 +98,7 @@ async def test_rights_that_are_missing_are_said(lab: Lab) -> None:
     """Without CAP_NET_ADMIN people are told in one sentence what to do."""
     outside = ("ip", "netns", "exec", lab.host.name)
     firewall = Nftables(command=(*outside, "setpriv", "--bounding-set", "-net_admin", "nft"))
-    for action in (firewall.connect(), firewall.listed(), firewall.add(HOST)):
+    for action in (firewall.connect(), firewall.list_bans(), firewall.add(HOST)):
         with pytest.raises(FirewallDown, match="capability CAP_NET_ADMIN"):
             await action
     assert "mailbanned" not in lab.nft()
