@@ -103,7 +103,7 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
                 "address": one.subject,
                 "jail": one.jail,
                 "until": iso(one.until),
-                "in_force": daemon.core.is_in_force(one.subject),
+                "in_force": daemon.firewall.in_force_since(one.subject) is not None,
             }
             for one in bans
         ],
@@ -163,7 +163,7 @@ async def _in_force(daemon: Daemon, subjects: Iterable[Subject]) -> None:
     try:
         async with asyncio.timeout(_CONFIRMED_WITHIN):
             for subject in subjects:
-                await daemon.core.confirmed(subject)
+                await daemon.firewall.wait_until_in_force(subject)
     except TimeoutError:
         pass
 

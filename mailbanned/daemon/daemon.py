@@ -20,7 +20,7 @@ from mailbanned.control.server import ControlServer
 from mailbanned.daemon import factory, status
 from mailbanned.daemon.accounts import Asker
 from mailbanned.daemon.commands import commands
-from mailbanned.daemon.firewall import Enforcing
+from mailbanned.daemon.firewall import FirewallManager
 from mailbanned.daemon.localaddr import own_addresses
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.sources import Following
@@ -85,10 +85,12 @@ class Daemon:
         self.store: Store = SQLiteStore(config.file.store.path)
         self.saver = Saver(self.store)
         self.asker = Asker(factory.accounts(config.file.accounts, self.clock))
-        self.core = Core(self.engine, self.clock, self.saver, self.asker.ask)
+        self.firewall = FirewallManager(
+            self.engine.ledger, self.clock, config.file.firewall, dry_run
+        )
+        self.core = Core(self.engine, self.clock, self.saver, self.firewall, ask=self.asker.ask)
         self.core.filters = config.filter_sets(config.jails)
         self.saver.windows = self.core.changed_windows
-        self.enforcing = Enforcing(self.core, self.clock, config.file.firewall, dry_run)
         self.watcher = Watcher()
         self._following: Following | None = None
         self._unreadable: StoreError | None = None
@@ -136,7 +138,7 @@ class Daemon:
                 tasks.create_task(self.saver.tidy(self.clock, lambda: self.engine.findtime))
                 tasks.create_task(self._follow_own_addresses())
                 tasks.create_task(watchdog())
-                self.enforcing.start(tasks)
+                self.firewall.start(tasks)
                 try:
                     await take_up_counts(self.engine, self.store, self.clock)
                 except StoreError as error:
@@ -146,7 +148,7 @@ class Daemon:
                 await self._following.follow(self.config)
                 tasks.create_task(self._obey_signals(signals))
                 # What is ordered after us (mail servers, say) finds the banned kept out.
-                await self.enforcing.settled(_SETTLED_WITHIN_S)
+                await self.firewall.wait_until_settled(_SETTLED_WITHIN_S)
                 notify("READY=1", f"STATUS={self._summary()}")
                 log.info(
                     "mailbanned is at work",
@@ -158,7 +160,7 @@ class Daemon:
                     log.warning(warning)
         except* _Stop:
             if self._flush_on_exit:
-                await self.enforcing.flush()
+                await self.firewall.flush()
             else:
                 log.info("stopping; bans stay in force")
 
@@ -221,7 +223,7 @@ class Daemon:
         # Always, since the password file may have changed.
         await self.asker.exchange(factory.accounts(config.file.accounts, self.clock))
         if config.file.firewall != before.file.firewall:
-            await self.enforcing.exchange(config.file.firewall)
+            await self.firewall.exchange(config.file.firewall)
         if self._following is not None:
             await self._following.follow(config)
 
@@ -241,7 +243,7 @@ class Daemon:
     def _summary(self) -> str:
         return (
             f"{len(self.config.jails)} jails, {len(self.engine.ledger.subjects())} banned, "
-            f"firewall {self.enforcing.state().state}"
+            f"firewall {self.firewall.state().state}"
         )
 
     def status(self, jail: str | None = None) -> dict[str, object]:
@@ -254,7 +256,7 @@ class Daemon:
             saver=self.saver,
             accounts=self.asker.accounts,
             unasked=self.asker.unasked,
-            enforcing=self.enforcing,
+            firewall=self.firewall,
             sources=self._following.sources if self._following else {},
             banned_before=self._banned_before,
         )

@@ -109,11 +109,9 @@ def firewall(table: FirewallTable, dry_run: bool) -> Firewall:
 
 
 def interim(
-    table: FirewallTable, dry_run: bool, clock: Clock,
-    until: Callable[[Subject], float | None], kept_out: Callable[[Subject, float], None],
-) -> Interim | NoInterim:  # fmt: skip
-    """What keeps the banned out while they wait for firewalld; see Interim."""
+    table: FirewallTable, dry_run: bool, clock: Clock, until: Callable[[Subject], float | None]
+) -> Interim | NoInterim:
+    """The interim bans for those that wait for firewalld; see Interim."""
     if dry_run or table.backend != "firewalld" or not table.interim:
         return NoInterim()
-    kernel = Nftables(table.verdict, slack=0.0, clock=clock)
-    return Interim(kernel, clock, until=until, kept_out=kept_out)
+    return Interim(Nftables(table.verdict, slack=0.0, clock=clock), clock, until=until)

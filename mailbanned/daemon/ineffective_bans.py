@@ -1,7 +1,7 @@
-"""Notices bans that keep nobody out: their subject is still heard of, long after they took effect.
+"""Notices bans that stop nothing: their subject still fails long after the ban came into force.
 
-Known limits. Somebody who failed before the ban may be logged after it, so the first seconds do not
-count. A firewall that lost its rules a moment ago, and gets them back, may look like a leak.
+Known limits: a failure from before the ban may be logged after it, so the first seconds do not
+count.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from mailbanned.clock import iso
 from mailbanned.log import get_logger
 from mailbanned.model import Failure
 
-log = get_logger("firewall")
+_log = get_logger("firewall")
 
-#: What still comes so long after a ban took effect should not have come. Seconds.
+#: A failure later than this after its ban came into force should not have got through. Seconds.
 GRACE_S = 10.0
 
 
-class Leaks:
+class IneffectiveBans:
     """Counts them.
 
-    total: failures of subjects that should be out. last: the newest one's subject, None before.
+    total: number of failures of subjects whose packets should be dropped.
+    last: the newest one's subject; None before the first.
     last_at: when that was (epoch).
     """
 
@@ -28,29 +29,31 @@ class Leaks:
         self.total = 0
         self.last: Subject | None = None
         self.last_at: float | None = None
-        self._told: set[Subject] = set()
+        self._reported: set[Subject] = set()
 
-    def heard(self, subject: Subject, failure: Failure, now: float, in_force_s: float) -> None:
-        """A live line tells of a subject that has been kept out for so long."""
+    def record(self, subject: Subject, failure: Failure, now: float, in_force_s: float) -> None:
+        """Takes note of a failure just now, of a subject banned for `in_force_s` seconds."""
         if in_force_s <= GRACE_S:
             return
         self.total += 1
         self.last, self.last_at = subject, now
-        if subject not in self._told:
-            self._told.add(subject)
-            log.warning(
+        if subject not in self._reported:
+            self._reported.add(subject)
+            _log.warning(
                 f"{display_subject(subject)} is banned and still gets through. Likely causes: a "
                 "connection that was open before and is not cut; an interface in another zone of "
                 "the firewall; a container port that is published past it; a proxy in front that "
                 "hides who the client is",
-                address=failure.address, rule=failure.pattern, banned_s=round(in_force_s),
-            )  # fmt: skip
+                address=failure.address,
+                rule=failure.pattern,
+                banned_s=round(in_force_s),
+            )
 
-    def over(self, subject: Subject) -> None:
-        """The subject is not banned any more; the next time is told anew."""
-        self._told.discard(subject)
+    def forget(self, subject: Subject) -> None:
+        """Forgets a subject that is no longer banned; its next ban is reported again."""
+        self._reported.discard(subject)
 
     def document(self) -> dict[str, object]:
-        """As the status shows it."""
+        """Returns the part of the status document."""
         last = None if self.last is None else display_subject(self.last)
         return {"count": self.total, "last": last, "last_at": iso(self.last_at)}

@@ -16,8 +16,6 @@ from typing import Protocol
 
 from mailbanned.address import Subject, display_subject
 from mailbanned.clock import Clock, iso
-from mailbanned.daemon.ineffective_bans import Leaks
-from mailbanned.daemon.reaction_time import Reaction
 from mailbanned.daemon.recent_lines import Evidence
 from mailbanned.daemon.scheduler import Intake
 from mailbanned.daemon.writer import Saver
@@ -40,39 +38,47 @@ log = get_logger("jails")
 _AT_ONCE = 8
 
 
-class Wanted(Protocol):
-    """What the core tells the firewall."""
+class Enforcement(Protocol):
+    """What enforces the bans."""
 
-    def want(self, subject: Subject) -> None: ...
-    def unwant(self, subject: Subject) -> None: ...
+    def want(self, ban: Ban) -> None:
+        """Enforces a new ban."""
+        ...
+
+    def unwant(self, subject: Subject) -> None:
+        """Lifts the last ban of a subject."""
+        ...
+
+    def check_effect(self, seen: SeenWhileBanned) -> None:
+        """Takes note of a failure of a banned subject."""
+        ...
 
 
 class Core:
     """Counts failures and carries decisions to the firewall, the state file and the log.
 
-    ask: takes a Question whose answer comes back through `answer`.
-    firewall: is told whom to keep out. enforces: whether it really does.
+    ask: takes an AccountCheck whose answer comes back through `answer`.
+    firewall: enforces the bans.
     """
 
     def __init__(
-        self, engine: Engine, clock: Clock, saver: Saver, ask: Callable[[AccountCheck], None]
+        self,
+        engine: Engine,
+        clock: Clock,
+        saver: Saver,
+        firewall: Enforcement,
+        *,
+        ask: Callable[[AccountCheck], None],
     ) -> None:
         self.engine = engine
-        self.reaction = Reaction()
         self.filters: Mapping[str, FilterSet] = {}
-        self.firewall: Wanted | None = None
-        self.enforces = True
+        self._firewall = firewall
         self._clock = clock
         self._saver = saver
         self._ask = ask
         self.intake = Intake(clock, self._count)
-        self._unconfirmed: dict[Subject, list[Ban]] = {}
-        self._in_force: dict[Subject, float] = {}
-        self._kept_out: dict[Subject, float] = {}
         self.banned_by_hand = 0  # in no jail
-        self.leaks = Leaks()
         self.evidence = Evidence()
-        self._something_in_force = asyncio.Event()
         self._deadline_moved = asyncio.Event()
         self._last_stamp: dict[str, float] = {}
         self._full: set[str] = set()
@@ -148,7 +154,7 @@ class Core:
                 case AccountCheck():
                     self._ask(event)
                 case SeenWhileBanned():
-                    self._check_effect(event)
+                    self._firewall.check_effect(event)
                 case OutageDetected(is_new=True):
                     log.warning(
                         "the login backend seems to be down: failures of logins do not count",
@@ -183,72 +189,11 @@ class Core:
         self.banned_by_hand += ban.jail == MANUAL
         self._saver.decided(ban)
         self._deadline_moved.set()
-        self._unconfirmed.setdefault(ban.subject, []).append(ban)
-        if self.firewall is not None:
-            self.firewall.want(ban.subject)
+        self._firewall.want(ban)
 
     def lifted(self, unban: Unban) -> None:
         """A ban has been taken out of the ledger."""
         self._saver.decided(unban)
         log.info(f"[{unban.jail}] Unban {display_subject(unban.subject)}", why=unban.reason)
         if unban.is_last:
-            self._unconfirmed.pop(unban.subject, None)
-            self._in_force.pop(unban.subject, None)
-            self._kept_out.pop(unban.subject, None)
-            self.leaks.over(unban.subject)
-            self._something_in_force.set()  # for whoever waits to see it in force
-            if self.firewall is not None:
-                self.firewall.unwant(unban.subject)
-
-    def in_force(self, subject: Subject, ticks: float) -> None:
-        """The firewall keeps the subject out since `ticks`."""
-        if subject in self.engine.ledger:
-            self._in_force[subject] = ticks
-            self._something_in_force.set()
-        since = self._kept_out.pop(subject, ticks)
-        for ban in self._unconfirmed.pop(subject, ()):
-            took = None if ban.read_monotonic is None else max(0.0, since - ban.read_monotonic)
-            if took is not None:
-                self.reaction.add(took)
-            self._say(ban, took)
-
-    def kept_out(self, subject: Subject, ticks: float) -> None:
-        """Its packets are dropped since `ticks`, while its ban waits to be in force."""
-        if subject in self._unconfirmed:
-            self._kept_out.setdefault(subject, ticks)
-
-    def _check_effect(self, seen: SeenWhileBanned) -> None:
-        """Notes a failure of a subject whose ban is in force, as a sign that it has no effect."""
-        subject, failure, read_monotonic = seen
-        since = self._in_force.get(subject)
-        if since is not None and self.enforces:
-            self.leaks.heard(subject, failure, self._clock.now(), read_monotonic - since)
-
-    def is_in_force(self, subject: Subject) -> bool:
-        """Whether the firewall has taken the subject's ban."""
-        return subject in self._in_force
-
-    def in_force_since(self, subject: Subject) -> float | None:
-        """When the firewall last took the subject's ban (epoch); None if it has not."""
-        return self._when(self._in_force.get(subject))
-
-    def kept_out_since(self, subject: Subject) -> float | None:
-        """When an interim ban first stood in for one that still waits (epoch); None if none did."""
-        return self._when(self._kept_out.get(subject))
-
-    def _when(self, ticks: float | None) -> float | None:
-        return None if ticks is None else self._clock.now() - (self._clock.monotonic() - ticks)
-
-    async def confirmed(self, subject: Subject) -> None:
-        """Waits until the subject's ban is in force (or lifted again)."""
-        while subject not in self._in_force and subject in self.engine.ledger:
-            self._something_in_force.clear()
-            await self._something_in_force.wait()
-
-    def _say(self, ban: Ban, took: float | None) -> None:
-        values: dict[str, object] = {"jail": ban.jail, "failures": ban.failures, "user": ban.user}
-        values["until"] = iso(ban.until)
-        values["reason"] = ban.reason
-        if took is not None:
-            values["ms"] = round(took * 1000, 1)
-        log.warning(f"[{ban.jail}] Ban {display_subject(ban.subject)}", **values)
+            self._firewall.unwant(unban.subject)

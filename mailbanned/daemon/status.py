@@ -10,7 +10,7 @@ from typing import Any
 from mailbanned.accounts import Accounts
 from mailbanned.clock import iso
 from mailbanned.config import Config
-from mailbanned.daemon.firewall import Enforcing
+from mailbanned.daemon.firewall import FirewallManager
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.filters import FilterSet, FilterStats
@@ -42,7 +42,7 @@ class Parts:
     saver: Saver
     accounts: Accounts
     unasked: int
-    enforcing: Enforcing
+    firewall: FirewallManager
     sources: Mapping[str, Source]
     banned_before: Mapping[str, int]
 
@@ -70,13 +70,13 @@ def document(parts: Parts, now: float, started: float, jail: str | None = None) 
         ],
         "jails": list(_jails(parts, now, jail)),
         "breaker": _breaker(parts, now),
-        "reaction_ms": parts.core.reaction.summary(),
+        "reaction_ms": parts.firewall.reaction.summary(),
         "store": {"path": str(parts.config.file.store.path), "error": parts.saver.error},
     }
 
 
 def _firewall(parts: Parts) -> dict[str, Any]:
-    state = parts.enforcing.state()
+    state = parts.firewall.state()
     return {
         "backend": state.backend,
         "state": state.state,
@@ -84,9 +84,9 @@ def _firewall(parts: Parts) -> dict[str, Any]:
         "detail": state.detail,
         "bans_in_force": state.bans_in_force,
         "pending": state.pending,
-        "sessions": parts.enforcing.sessions(),
-        "interim": parts.enforcing.interim(),
-        "ineffective": parts.core.leaks.document(),
+        "sessions": parts.firewall.sessions_state(),
+        "interim": parts.firewall.interim_state(),
+        "ineffective": parts.firewall.ineffective.document(),
     }
 
 

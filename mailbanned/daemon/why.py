@@ -62,14 +62,9 @@ def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
         "failures": ban.failures,
         "user": ban.user,
         "reason": ban.reason,
-        "in_force_since": iso(daemon.core.in_force_since(ban.subject)),
-        "kept_out_since": iso(_kept_out_since(daemon, ban.subject)),
+        "in_force_since": iso(daemon.firewall.in_force_since(ban.subject)),
+        "kept_out_since": iso(daemon.firewall.interim_in_force_since(ban.subject)),
     }
-
-
-def _kept_out_since(daemon: Daemon, subject: Subject) -> float | None:
-    holds = daemon.enforcing.is_dropping(subject)
-    return daemon.core.kept_out_since(subject) if holds else None
 
 
 def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, Any]]:

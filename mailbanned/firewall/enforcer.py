@@ -1,44 +1,58 @@
 """Keeps a firewall equal to the wanted bans, whatever happens to it.
 
-The reconciler decides; this carries out: it connects with growing pauses, compares the rules of
-the firewall with it after every loss and at every audit, runs jobs, and cuts connections of a
-subject once its rule is in force. What has to wait for a slow firewall may be kept out meanwhile by
-interim bans.
+The reconciler decides; this carries out: it connects with growing pauses, compares the rules of the
+firewall with the wanted bans after every loss and at every audit, runs the jobs, and cuts live
+connections of a subject once its rule is in force. Interim bans may drop the packets of a subject
+that waits for a slow firewall.
 
-Known limit: while the firewall loses its rules new connections get through; without interim bans
-also until they are back, which takes some milliseconds for each ban, the newest first.
+Known limits: while the firewall loses its rules new connections get through; without interim bans
+also until the rules are back, which takes some milliseconds for each ban, the newest first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mailbanned.address import Subject, display_subject
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import Firewall, FirewallDown, FirewallRefused, FirewallState
+from mailbanned.firewall.enforced_ban import EnforcedBan, Job
 from mailbanned.firewall.interim import Interim, NoInterim
-from mailbanned.firewall.reconciler import Diff, Job, Reconciler
+from mailbanned.firewall.reconciler import Diff, Reconciler
 from mailbanned.firewall.sessions import ConnectionCutter, CutSessions
-from mailbanned.log import get_logger
+from mailbanned.log import Condition, get_logger
+from mailbanned.model import Ban
 
 _log = get_logger("firewall")
+
+
+class InForce(NamedTuple):
+    """The report that a subject's ban is in force.
+
+    bans: those given to `want` since the last report; none if the ban was only restored.
+    dropped_since: monotonic time since which its packets are dropped, be it by an interim ban.
+    """
+
+    subject: Subject
+    bans: Sequence[Ban]
+    dropped_since: float
 
 
 class Enforcer:
     """Makes the firewall hold exactly the wanted bans.
 
-    firewall: the backend; it belongs to the enforcer, which connects and closes it.
+    firewall: the backend; the enforcer connects and closes it.
     cut: ends live connections of the subjects; None leaves them alone.
-    in_force: called once for every `want` and every restored subject, with the time (in the
-        clock's ticks) at which its rule was known to be in force. Re-applied rules are not told.
+    on_in_force: called once for every `want` and every restored subject, when its rule is certainly
+        in force. It is not called for rules that are added again after a loss.
     until: when the last ban of a subject ends (seconds since the epoch); None is never.
-    interim: keeps out who waits for the firewall.
+    interim: drops the packets of subjects that wait for the firewall.
     audit: seconds between two comparisons when nothing happens.
-    pauses: the first and the longest pause between attempts while it is down, in seconds.
-    settled: set once all that is wanted is in force, or the firewall has turned out to be down.
+    pauses: the first and the longest pause between attempts while the firewall is down (seconds).
+    settled: set once all wanted bans are in force, or the firewall has turned out to be down.
     """
 
     def __init__(
@@ -47,7 +61,7 @@ class Enforcer:
         clock: Clock,
         *,
         cut: CutSessions | None,
-        in_force: Callable[[Subject, float], None],
+        on_in_force: Callable[[InForce], None],
         until: Callable[[Subject], float | None] = lambda _subject: None,
         interim: Interim | NoInterim | None = None,
         audit: float = 30.0,
@@ -57,58 +71,77 @@ class Enforcer:
         self._clock = clock
         self._cutter = ConnectionCutter(cut)
         self._interim = interim or NoInterim()
-        self._tell = in_force
+        self._on_in_force = on_in_force
         self._until = until
         self._audit = audit
-        self._plan = Reconciler(firewall.max_parallel, firewall.max_parallel_restores)
+        self._reconciler = Reconciler(firewall.max_parallel, firewall.max_parallel_restores)
         self._state: Literal["up", "down", "connecting"] = "connecting"
         self._detail = ""
-        self._said = ""  # the reason of the present outage that is in the log already
+        self._outage = Condition(_log)
         self._loss = ""  # what made the next comparison necessary, "" for an audit
         self._first_pause, self._longest_pause = pauses
         self._pause = self._first_pause
         self._wake = asyncio.Event()
-        self._untold: set[Subject] = set()
         self.settled = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
 
-    def want(self, subject: Subject) -> None:
-        """A new ban; it goes before all other work. `in_force` may be called before this returns.
+    def want(self, subject: Subject, ban: Ban | None = None) -> None:
+        """Adds a ban, before all other work. `on_in_force` may be called before this returns.
 
-        A subject that is banned already has its connections cut again: somebody saw it act.
+        A subject that is banned already has its connections cut again: it was seen to act.
         """
-        self._untold.add(subject)
-        if self._plan.want(subject):
-            self._holds(subject)
-            self._cutter.ask(subject)
+        record = self._reconciler.want(subject, ban)
+        if record.is_in_force:
+            self._report(record, self._clock.monotonic())
+            self._cutter.request(subject)
         else:
-            self._interim.put([subject])
+            self._interim.add([subject])
         self._start_jobs()
 
     def unwant(self, subject: Subject) -> None:
-        """The end of a ban."""
-        self._is_settled(subject)
-        self._plan.unwant(subject)
-        self._interim.take(subject)
+        """Lifts a ban."""
+        self._reconciler.unwant(subject)
+        self._check_settled()
+        self._interim.remove(subject)
         self._start_jobs()
 
-    def restore(self, subjects: Iterable[Subject]) -> None:
-        """The bans of an earlier run, oldest first."""
-        subjects = list(subjects)
-        self._untold.update(subjects)
-        self._plan.restore(subjects)
+    def restore(self, subjects: Iterable[Subject], unreported: Iterable[Ban] = ()) -> None:
+        """Takes over the bans of an earlier run or enforcer, oldest first.
+
+        unreported: those of them that the earlier enforcer had not reported.
+        """
+        self._reconciler.restore(subjects, unreported)
         self._wake.set()
 
+    def unreported(self) -> list[Ban]:
+        """Returns the bans given to `want` that have not been in force yet."""
+        return self._reconciler.unreported()
+
+    def in_force_since(self, subject: Subject) -> float | None:
+        """Returns since when (monotonic) the subject's rule is certainly there; None if it is not.
+
+        After a loss that is the time at which the rule was found or added again.
+        """
+        return self._reconciler.in_force_since(subject)
+
+    def interim_in_force_since(self, subject: Subject) -> float | None:
+        """Returns since when (monotonic) an interim ban drops the packets of a subject that waits.
+
+        None if none does, or if the rule of the firewall is there.
+        """
+        if self.in_force_since(subject) is not None:
+            return None
+        return self._interim.dropping_since(subject)
+
     def state(self) -> FirewallState:
-        """How it stands now."""
-        here, reconciler = self._firewall, self._plan
+        """Returns how the firewall is doing now."""
         return FirewallState(
-            here.name,
+            self._firewall.name,
             self._state,
-            here.zone,
+            self._firewall.zone,
             self._detail,
-            reconciler.in_force(),
-            reconciler.pending(),
+            self._reconciler.in_force(),
+            self._reconciler.pending(),
         )
 
     async def run(self) -> None:
@@ -117,10 +150,10 @@ class Enforcer:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._notice_losses())
                 tasks.create_task(self._cutter.run())
-                tasks.create_task(self._interim.run(self._cutter.ask))
+                tasks.create_task(self._interim.run(self._cutter.request))
                 self._tasks = tasks
                 try:
-                    await self._keep()
+                    await self._reconcile()
                 finally:
                     self._tasks = None  # `want` starts nothing in a group that is ending
         finally:
@@ -129,18 +162,16 @@ class Enforcer:
     async def flush(self) -> None:
         """Removes all bans of ours from the firewall. Only after `run` has ended.
 
-        Raises FirewallDown if that is not possible; what is left is then removed by the next run.
+        Raises FirewallDown if that is not possible; the next run then removes what is left.
         """
         try:
             await self._firewall.connect()
             listed = await self._firewall.list_bans()
             left = list(listed.complete | listed.partial)
+            size = self._firewall.max_parallel
             while left:
-                some, left = (
-                    left[-self._firewall.max_parallel :],
-                    left[: -self._firewall.max_parallel],
-                )
-                removals = (self._firewall.remove(subject) for subject in some)
+                batch, left = left[-size:], left[:-size]
+                removals = (self._firewall.remove(subject) for subject in batch)
                 for problem in await asyncio.gather(*removals, return_exceptions=True):
                     if problem is not None:
                         raise problem
@@ -148,27 +179,27 @@ class Enforcer:
             await self._firewall.close()
             await self._interim.clear()
 
-    async def _keep(self) -> None:
+    async def _reconcile(self) -> None:
         """Connects, compares, and compares again after every loss and at every audit."""
         while True:
             if self._state == "down":
-                await self._rest()
+                await self._back_off()
             self._wake.clear()
-            epoch = self._plan.epoch
+            epoch = self._reconciler.epoch
             try:
                 if self._state != "up":
                     await self._firewall.connect()
-                self._plan.begin_listing()
+                self._reconciler.begin_listing()
                 listed = await self._firewall.list_bans()
             except FirewallDown as error:
-                self._fall(str(error))
+                self._on_down(str(error))
                 continue
-            if epoch == self._plan.epoch:  # else what was listed may be gone again
-                self._learn(self._plan.compare(listed))
+            if epoch == self._reconciler.epoch:  # else what was listed may be gone again
+                self._on_up(self._reconciler.compare(listed, self._clock.monotonic()))
                 await self._wait(self._audit)
 
-    async def _rest(self) -> None:
-        """The growing pause between attempts; a loss, which may be a return, shortens it."""
+    async def _back_off(self) -> None:
+        """Waits the growing pause between attempts; a loss, which may be a return, shortens it."""
         await asyncio.sleep(self._first_pause)  # even if every attempt brings a loss with it
         await self._wait(self._pause - self._first_pause)
         self._pause = min(2 * self._pause, self._longest_pause)
@@ -182,81 +213,89 @@ class Enforcer:
     async def _notice_losses(self) -> None:
         while True:
             self._loss = await self._firewall.wait_until_lost()
-            self._plan.new_epoch()
+            self._reconciler.new_epoch()
             self._wake.set()
 
-    def _learn(self, comparison: Diff) -> None:
-        """The firewall is up, and these are the differences."""
+    def _on_up(self, diff: Diff) -> None:
+        """The firewall has answered; `diff` is what it lacks or has too much."""
         counts = {
-            "in_force": self._plan.in_force(),
-            "to_restore": comparison.missing,
-            "to_remove": comparison.surplus,
+            "in_force": self._reconciler.in_force(),
+            "to_restore": diff.to_restore,
+            "to_remove": diff.to_remove,
         }
-        if self._state != "up":
-            _log.info("Firewall is up", zone=self._firewall.zone, **counts)
-        elif self._loss and (comparison.missing or comparison.surplus):
-            _log.info(f"Putting bans again: {self._loss}", **counts)
-        elif comparison.vanished:
-            _log.warning("Putting bans again: they vanished from the firewall", **counts)
-        self._state, self._detail, self._said, self._loss = "up", "", "", ""
-        if not comparison.missing:
+        if self._state == "connecting":
+            _log.info("firewall is up", zone=self._firewall.zone, **counts)
+        elif self._state == "down":
+            self._outage.clear("firewall is up", zone=self._firewall.zone, **counts)
+        elif self._loss and (diff.to_restore or diff.to_remove):
+            _log.info(f"restoring bans: {self._loss}", **counts)
+        elif diff.vanished:
+            _log.warning("restoring bans: they vanished from the firewall", **counts)
+        self._state, self._detail, self._loss = "up", "", ""
+        if not diff.to_restore:
             self.settled.set()
             self._pause = self._first_pause
-        for subject in comparison.found:
-            self._holds(subject)
-        self._interim.put(self._plan.waiting())
+        for record in diff.now_in_force:
+            self._on_rule_in_force(record)
+        self._interim.add(self._reconciler.waiting())
         self._start_jobs()
 
-    def _fall(self, reason: str) -> None:
-        """The firewall is down: nothing is known to hold, and everything waits."""
+    def _on_down(self, reason: str) -> None:
+        """The firewall is down: no rule is known to be there, and all bans wait."""
         self._state, self._detail = "down", reason
         self.settled.set()
-        self._plan.new_epoch()
-        if reason != self._said:
-            self._said = reason
-            _log.error(f"Firewall is down: {reason}", waiting=self._plan.pending())
-        self._interim.put(self._plan.waiting())
+        self._reconciler.new_epoch()
+        self._outage.report(
+            f"firewall is down: {reason}", level="error", waiting=self._reconciler.pending()
+        )
+        self._interim.add(self._reconciler.waiting())
 
     def _start_jobs(self) -> None:
         if self._state == "up" and self._tasks is not None:
-            while job := self._plan.next():
+            while job := self._reconciler.next_job():
                 self._tasks.create_task(self._work(job))
 
     async def _work(self, job: Job | None) -> None:
-        """Does one job after the other while there are any: a task for each would cost more."""
+        """Runs one job after another while there are any: a task for each would cost more."""
         while job is not None:
-            await self._do(job)
-            job = self._plan.next() if self._state == "up" else None
+            await self._run_job(job)
+            job = self._reconciler.next_job() if self._state == "up" else None
 
-    async def _do(self, job: Job) -> None:
+    async def _run_job(self, job: Job) -> None:
         try:
             if job.add:
                 await self._firewall.add(job.subject, self._until(job.subject))
             else:
                 await self._firewall.remove(job.subject)
         except FirewallDown as error:
-            if self._plan.failed(job):
-                self._fall(str(error))
+            if self._reconciler.failed(job):
+                self._on_down(str(error))
                 self._wake.set()
         except FirewallRefused as error:
-            self._plan.refused(job)
-            self._is_settled(job.subject)
-            _log.error(f"Cannot ban {display_subject(job.subject)}: {error}")
+            self._reconciler.refused(job)
+            self._check_settled()
+            _log.error(f"cannot ban {display_subject(job.subject)}: {error}")
         else:
             self._pause = self._first_pause
-            if self._plan.done(job):
-                self._holds(job.subject, is_new=not job.bulk)
+            if record := self._reconciler.succeeded(job, self._clock.monotonic()):
+                self._on_rule_in_force(record, is_new=not job.is_restore)
 
-    def _holds(self, subject: Subject, *, is_new: bool = True) -> None:
-        """The subject's rule is in force: say so, and cut what it still has open."""
-        if subject in self._untold:
-            self._is_settled(subject)
-            self._tell(subject, self._clock.monotonic())
-        if not self._interim.is_dropping(subject):  # else they have been cut
-            self._cutter.ask(subject, urgent=is_new)
+    def _on_rule_in_force(self, record: EnforcedBan, *, is_new: bool = True) -> None:
+        """Reports a rule that came into force, and cuts what the subject still has open."""
+        dropped_since = self._interim.dropping_since(record.subject)
+        if record.is_awaited:
+            now = self._clock.monotonic()
+            self._report(record, now if dropped_since is None else dropped_since)
+        if dropped_since is None:  # else its connections have been cut
+            self._cutter.request(record.subject, urgent=is_new)
 
-    def _is_settled(self, subject: Subject) -> None:
-        """There is nothing more to wait for with this subject."""
-        self._untold.discard(subject)
-        if not self._untold:
+    def _report(self, record: EnforcedBan, dropped_since: float) -> None:
+        bans = tuple(record.unreported)
+        record.unreported.clear()
+        self._reconciler.settle(record)
+        self._check_settled()
+        self._on_in_force(InForce(record.subject, bans, dropped_since))
+
+    def _check_settled(self) -> None:
+        if not self._reconciler.awaited:
             self.settled.set()

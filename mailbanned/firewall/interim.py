@@ -1,49 +1,50 @@
-"""Keeps the banned out while firewalld is still at their rules: interim bans in nftables.
+"""Drops the packets of subjects that wait for firewalld: interim bans in nftables.
 
-firewalld takes one rule after the other, some milliseconds each, so the last of a hundred attackers
-would be let in for a second, and every old ban for as long after a reload. nftables takes hundreds
-in one transaction. So a ban that waits for firewalld is put there as well, and ends there by itself
-a minute later, or with the ban. As long as firewalld is away, the bans that wait are put again.
+firewalld takes one rule after another, some milliseconds each, so the last of a hundred attackers
+would be let in for a second, and each old ban for as long after a reload. nftables takes hundreds
+of bans in one transaction. So a ban that waits for firewalld is added there as well. It ends there
+by itself a minute later, or with the ban. While firewalld is down, the bans that wait are renewed.
 
-Known limits: it only bridges. Without nft, the capability or the kernel's support bans wait for
-firewalld alone, which is said once and shown by `state`. If somebody flushes the table, they do so
-until they are due to be put again.
+Known limits: it only bridges the wait. Without nft, the capability or the kernel's support bans
+wait for firewalld alone, which is logged once and shown by `state`. If another program flushes the
+table, they do so until they are due to be renewed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
 from mailbanned.address import Subject
 from mailbanned.clock import Clock
 from mailbanned.firewall.base import FirewallDown, FirewallRefused, Listed
-from mailbanned.log import get_logger
+from mailbanned.log import Condition, get_logger
 
 _log = get_logger("firewall")
 
 _LIFETIME_S = 60.0
-# firewalld needs less than this for a rule, so nobody's interim ban ends while he waits in line.
-_EACH_S = 0.1
+# firewalld needs less than this for a rule, so no interim ban ends while its subject waits.
+_PER_WAITING_BAN_S = 0.1
 # The kernel counts whole seconds.
-_ROUNDED_S = 1.0
-# What goes into one round; a new ban waits for one of them at most.
-_ROUND = 500
+_ROUNDING_S = 1.0
+# Number of changes in one round; a new ban waits for one round at most.
+_MAX_PER_ROUND = 500
 
 
 class InterimBackend(Protocol):
-    """Where interim bans are put: what is used of the backend `nftables`."""
+    """Holds the interim bans: the part of the backend `nftables` that is used."""
 
     async def list_bans(self) -> Listed:
-        """What is there."""
+        """Returns the bans that are there."""
         ...
 
     async def add(
         self, subject: Subject, until: float | None = None, *, replace: bool = False
     ) -> None:
-        """Bans until then; replace: whatever end a ban that may be there has."""
+        """Bans until then. replace: the ban may be there already, with another end."""
         ...
 
     async def remove(self, subject: Subject) -> None:
@@ -51,162 +52,203 @@ class InterimBackend(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _InterimBan:
+    """What is known of one subject's interim ban; times are seconds since the epoch.
+
+    drops_until: until when it certainly drops packets; 0 if it is not known to.
+    gone_after: when the kernel has certainly forgotten it, whatever failed; None if nothing is
+        known of it but what holds for all. An older kernel keeps the end of a ban that is there.
+    dropping_since: monotonic time since which it has dropped packets without a gap.
+    in_flight: whether it is being added.
+    """
+
+    drops_until: float = 0.0
+    gone_after: float | None = None
+    dropping_since: float | None = None
+    in_flight: bool = False
+
+
 class Interim:
     """Interim bans.
 
     until: when the last ban of a subject ends (seconds since the epoch); None is never.
-    kept_out: is told whose packets are dropped from now on, with the time in the clock's ticks.
     """
 
     def __init__(
-        self, backend: InterimBackend, clock: Clock, *, until: Callable[[Subject], float | None],
-        kept_out: Callable[[Subject, float], None],
-    ) -> None:  # fmt: skip
+        self, backend: InterimBackend, clock: Clock, *, until: Callable[[Subject], float | None]
+    ) -> None:
         self._backend = backend
         self._clock = clock
         self._until = until
-        self._tell = kept_out
-        self._asked: dict[Subject, bool] = {}
+        self._requests: dict[Subject, bool] = {}  # True is to be added, False to be removed
         self._wake = asyncio.Event()
-        # Until when what was put certainly holds; the oldest first.
-        self._ends: dict[Subject, float] = {}
-        # After when it has certainly ended, also if a change failed: an older kernel keeps the end
-        # of a ban that is there, unless it is taken first.
-        self._over: dict[Subject, float] = {}
-        self._unknown_until = inf  # anything may be there, of an earlier run
-        self._on_the_way: set[Subject] = set()
-        self._trouble = ""
+        self._bans: dict[Subject, _InterimBan] = {}  # the one changed last is at the end
+        self._unknown_until = inf  # until then, any ban of an earlier run may be there
+        self._problem = ""
+        self._condition = Condition(_log)
 
     def state(self) -> str:
-        """ "ready", or "unable: " and the reason, until it was possible again."""
-        return f"unable: {self._trouble}" if self._trouble else "ready"
+        """Returns "ready", or "unable: " and the reason, until a ban could be added again."""
+        return f"unable: {self._problem}" if self._problem else "ready"
 
-    def put(self, subjects: Iterable[Subject]) -> None:
-        """Keeps them out until firewalld has their rules; the last ones first."""
+    def add(self, subjects: Iterable[Subject]) -> None:
+        """Drops packets of the subjects until firewalld has their rules; the last ones first."""
         now = self._clock.now()
         for subject in subjects:
-            stays = self._asked.get(subject, True)  # else it is about to be let in
-            if not stays or self._ends.get(subject, 0.0) < now + _LIFETIME_S / 2:
-                self._asked[subject] = True
+            ban = self._bans.get(subject)
+            is_fresh = ban is not None and ban.drops_until >= now + _LIFETIME_S / 2
+            if not is_fresh or not self._requests.get(subject, True):
+                self._requests[subject] = True
         self._wake.set()
 
     def is_dropping(self, subject: Subject) -> bool:
-        """Whether its packets are dropped."""
-        there = self._ends.get(subject, 0.0) > self._clock.now()
-        return there and subject not in self._on_the_way
+        """Whether an interim ban certainly drops the packets of the subject."""
+        ban = self._bans.get(subject)
+        return ban is not None and ban.drops_until > self._clock.now() and not ban.in_flight
 
-    def take(self, subject: Subject) -> None:
-        """Lets a subject in again."""
-        put = subject in self._ends or subject in self._asked
-        if put or self._may_be_there(subject):
-            self._asked[subject] = False
+    def dropping_since(self, subject: Subject) -> float | None:
+        """Returns since when (monotonic) an interim ban drops its packets; None if none does."""
+        return self._bans[subject].dropping_since if self.is_dropping(subject) else None
+
+    def remove(self, subject: Subject) -> None:
+        """Ends the interim ban of a subject."""
+        ban = self._bans.get(subject)
+        is_known = subject in self._requests or (ban is not None and ban.drops_until > 0)
+        if is_known or self._may_be_there(ban):
+            self._requests[subject] = False
             self._wake.set()
 
     async def run(self, cut: Callable[[Subject], None]) -> None:
-        """Works until cancelled. cut: ends what a subject that is kept out has still open."""
+        """Works until cancelled. cut: ends what a subject still has open once it is dropped."""
         try:
             listed = await self._backend.list_bans()
         except FirewallDown as error:
-            self._fail(error)
+            self._on_failure(error)
             self._unknown_until = self._clock.now() + 2 * _LIFETIME_S
         else:
             self._unknown_until = 0.0
-            # Of an earlier run: who is still banned keeps his place, the others are let in. When
-            # these bans end is not known, and not whether connections were cut.
-            over = self._clock.now() + _LIFETIME_S + _EACH_S * len(listed.complete) + _ROUNDED_S
-            self._over = dict.fromkeys(listed.complete, over) | self._over
-            self._asked = dict.fromkeys(listed.complete, True) | self._asked
-            self._wake.set()
+            self._take_over(listed)
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._asked:
-                await self._round(cut)
+            while self._requests:
+                await self._run_round(cut)
 
     async def clear(self) -> None:
-        """Takes all interim bans; only while `run` does not run."""
-        self._asked = dict.fromkeys(self._over, False)
-        while self._asked:
-            await self._round(lambda _: None)
+        """Removes all interim bans; only while `run` does not run."""
+        self._requests = dict.fromkeys(self._bans, False)
+        while self._requests:
+            await self._run_round(lambda _: None)
 
-    async def _round(self, cut: Callable[[Subject], None]) -> None:
-        now, ends, asked = self._clock.now(), self._ends, self._asked
-        lifetime = _LIFETIME_S + _EACH_S * len(asked)
+    def _take_over(self, listed: Listed) -> None:
+        """Renews bans of an earlier run whose subjects are still banned, and removes the others.
+
+        It is not known when these bans end, nor whether connections were cut.
+        """
+        longest = _LIFETIME_S + _PER_WAITING_BAN_S * len(listed.complete) + _ROUNDING_S
+        gone_after = self._clock.now() + longest
+        self._bans = {subject: _InterimBan(gone_after=gone_after) for subject in listed.complete}
+        self._requests = dict.fromkeys(listed.complete, True) | self._requests
+        self._wake.set()
+
+    async def _run_round(self, cut: Callable[[Subject], None]) -> None:
+        """Carries out the requests, at most _MAX_PER_ROUND of them."""
+        now, requests = self._clock.now(), self._requests
+        lifetime = _LIFETIME_S + _PER_WAITING_BAN_S * len(requests)
         changes = []
-        for subject, wanted in [asked.popitem() for _ in range(min(_ROUND, len(asked)))]:
-            before = ends.pop(subject, 0.0)
-            end = min(now + lifetime, self._ends_at(subject)) if wanted else now
+        for _ in range(min(_MAX_PER_ROUND, len(requests))):
+            subject, is_wanted = requests.popitem()
+            ban = self._bans.pop(subject, None) or _InterimBan()
+            self._bans[subject] = ban
+            end = min(now + lifetime, self._ban_end(subject)) if is_wanted else now
+            dropped_until, ban.drops_until = ban.drops_until, end if end > now else 0.0
             if end > now:
-                ends[subject] = end
-                self._on_the_way.add(subject)
-                changes.append(self._put(subject, end, before, cut))
-            elif self._may_be_there(subject):
-                changes.append(self._take(subject))
+                ban.in_flight = True
+                changes.append(self._add(subject, ban, dropped_until, cut))
+            elif self._may_be_there(ban):
+                changes.append(self._remove(subject, ban))
         await asyncio.gather(*changes)
-        for times in (ends, self._over):
-            while times and next(iter(times.values())) <= now:
-                del times[next(iter(times))]
+        while self._bans and self._is_gone(next(iter(self._bans.values())), now):
+            del self._bans[next(iter(self._bans))]
 
-    def _ends_at(self, subject: Subject) -> float:
+    def _ban_end(self, subject: Subject) -> float:
         until = self._until(subject)
         return inf if until is None else until
 
-    async def _put(
-        self, subject: Subject, end: float, before: float, cut: Callable[[Subject], None]
+    async def _add(
+        self,
+        subject: Subject,
+        ban: _InterimBan,
+        dropped_until: float,
+        cut: Callable[[Subject], None],
     ) -> None:
-        """Puts a ban until its end. before: until when one that was there has held."""
-        began, refused = self._clock.now(), False
+        """Adds an interim ban, or renews one that has dropped packets until `dropped_until`."""
+        end, earlier_gone_after, began = ban.drops_until, self._gone_after(ban), self._clock.now()
+        is_added = False
         try:
-            await self._backend.add(subject, end, replace=self._may_be_there(subject))
-        except FirewallRefused:  # firewalld refuses it, too, and that is said
-            self._ends.pop(subject, None)
-            refused = True
+            await self._backend.add(subject, end, replace=earlier_gone_after > began)
+            is_added = True
+        except FirewallRefused:
+            end = 0.0  # it is not there; firewalld refuses it, too, and that is logged
         except FirewallDown as error:
-            self._ends.pop(subject, None)
-            self._fail(error)
-        else:
-            self._trouble = ""
-            self._tell(subject, self._clock.monotonic())
-            if before <= self._clock.now():  # else it was kept out all the time
-                cut(subject)
+            self._on_failure(error)
         finally:
-            self._on_the_way.discard(subject)
-            self._over.pop(subject, None)
-            if not refused:
-                self._over[subject] = end + (self._clock.now() - began) + _ROUNDED_S
+            now = self._clock.now()
+            ban.in_flight = False
+            if not is_added:
+                ban.drops_until = 0.0
+            # A ban that was added late ends late, and one whose renewal failed may still be there.
+            gone_after = end + (now - began) + _ROUNDING_S
+            ban.gone_after = gone_after if is_added else max(gone_after, earlier_gone_after)
+        if is_added:
+            self._problem = ""
+            self._condition.clear("interim bans work again")
+            if dropped_until <= now:  # packets got through before
+                ban.dropping_since = self._clock.monotonic()
+                cut(subject)
 
-    def _may_be_there(self, subject: Subject) -> bool:
-        return self._over.get(subject, self._unknown_until) > self._clock.now()
+    def _gone_after(self, ban: _InterimBan | None) -> float:
+        known = None if ban is None else ban.gone_after
+        return self._unknown_until if known is None else known
 
-    async def _take(self, subject: Subject) -> None:
+    def _may_be_there(self, ban: _InterimBan | None) -> bool:
+        return self._gone_after(ban) > self._clock.now()
+
+    def _is_gone(self, ban: _InterimBan, now: float) -> bool:
+        return not ban.in_flight and self._gone_after(ban) <= now
+
+    async def _remove(self, subject: Subject, ban: _InterimBan) -> None:
         try:
             await self._backend.remove(subject)
         except FirewallDown as error:
-            self._fail(error)
+            self._on_failure(error)
             return
         except FirewallRefused:
             pass  # then it never was there
-        self._over[subject] = 0.0
+        ban.gone_after = 0.0
 
-    def _fail(self, error: FirewallDown) -> None:
-        if str(error) != self._trouble:
-            self._trouble = str(error)
-            _log.info(f"Bans wait for firewalld alone: {error}")
+    def _on_failure(self, error: FirewallDown) -> None:
+        self._problem = str(error)
+        self._condition.report(f"bans wait for firewalld alone: {error}", level="info")
 
 
 class NoInterim:
-    """Lets everybody wait."""
+    """The null implementation: all subjects wait for the firewall."""
 
     def state(self) -> str:
         return "off"
 
-    def put(self, subjects: Iterable[Subject]) -> None:
+    def add(self, subjects: Iterable[Subject]) -> None:
         pass
 
     def is_dropping(self, subject: Subject) -> bool:
         return False
 
-    def take(self, subject: Subject) -> None:
+    def dropping_since(self, subject: Subject) -> float | None:
+        return None
+
+    def remove(self, subject: Subject) -> None:
         pass
 
     async def run(self, cut: Callable[[Subject], None]) -> None:

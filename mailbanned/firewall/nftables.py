@@ -54,21 +54,21 @@ class Nft:
     async def _run(self, *options: str, script: str = "") -> bytes:
         try:
             async with asyncio.timeout(self._timeout):
-                ended = await run(*self._command, *options, stdin=script.encode())
+                completed = await run(*self._command, *options, stdin=script.encode())
         except TimeoutError:
             raise FirewallDown(f"nft did not end in {self._timeout:g} s") from None
         except OSError as error:
             raise FirewallDown(
                 f"{self._command[0]} cannot be run ({error.strerror}): install the package nftables"
             ) from error
-        if ended.status == 0:
-            return ended.output
-        if "not permitted" in ended.complaint:
+        if completed.status == 0:
+            return completed.output
+        if "not permitted" in completed.complaint:
             raise FirewallDown(
                 "nft may not change the rules of the kernel: give the service the capability "
                 "CAP_NET_ADMIN, as the unit that comes with mailbanned does"
             )
-        words = _first_error(ended.complaint)
+        words = _first_error(completed.complaint)
         if "No such file or directory" in words:
             raise NotFound(words)
         raise FirewallDown(f"nft says: {words}")

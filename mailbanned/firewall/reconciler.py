@@ -1,11 +1,11 @@
-"""Decides which rule is put or taken next: what is wanted against what is known to hold.
+"""Decides which rule is added or removed next: the wanted bans against what is known of the rules.
 
 No I/O, no clock, no waiting: the enforcer carries out the jobs and reports how they ended.
 
-What is known belongs to an epoch. Whenever rules may have been lost, a new epoch begins in which
-nothing is known to hold. A job carries the epoch it was started in, and what it did counts only if
-that epoch still lasts: a rule put before a reload of the firewall is gone although its reply may
-come later.
+Knowledge belongs to an epoch. Whenever rules may have been lost, a new epoch begins, in which no
+rule is known to be there. A job carries the epoch in which it was begun, and its success counts
+only if that epoch still lasts: a rule added before a reload of the firewall is gone, although the
+reply may come after the reload.
 """
 
 from __future__ import annotations
@@ -16,196 +16,244 @@ from dataclasses import dataclass
 
 from mailbanned.address import Subject
 from mailbanned.firewall.base import Listed
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One thing to do.
-
-    add: True puts the rule, False takes it away.
-    bulk: it restores or removes, and so may wait while new bans are put.
-    """
-
-    subject: Subject
-    add: bool
-    bulk: bool
-    epoch: int
+from mailbanned.firewall.enforced_ban import EnforcedBan, Job, RuleEvent, RuleState
+from mailbanned.model import Ban
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What a listing of the firewall's rules brought to light.
+    """How a listing of the firewall differs from what was known and is wanted.
 
-    found: wanted subjects that turned out to hold.
-    vanished: wanted rules that were thought to hold and do not.
-    missing: wanted rules that have to be put.
-    surplus: rules that have to be taken away.
+    now_in_force: wanted bans whose rule turned out to be there.
+    vanished: number of wanted rules that were thought to be there and are not.
+    to_restore: number of wanted rules that have to be added.
+    to_remove: number of rules that have to be removed.
     """
 
-    found: list[Subject]
+    now_in_force: list[EnforcedBan]
     vanished: int
-    missing: int
-    surplus: int
+    to_restore: int
+    to_remove: int
 
 
 class Reconciler:
-    """The bookkeeping of one enforcer.
+    """The bookkeeping of one enforcer: one record for each subject.
 
-    max_parallel: jobs at the same time. max_parallel_restores: so many of them may restore or
-        remove.
+    max_parallel: number of jobs at the same time. max_parallel_restores: number of them that may
+        restore or remove.
+    awaited: number of bans of which it is still to be reported that they are in force.
     """
 
     def __init__(self, max_parallel: int, max_parallel_restores: int) -> None:
         self.epoch = 0
+        self.awaited = 0
         self._max_parallel = max_parallel
         self._max_parallel_restores = max_parallel_restores
-        self._wanted: dict[Subject, None] = {}  # in the order of the bans
-        self._held: set[Subject] = set()  # in force for certain, in this epoch
-        self._ending: set[Subject] = set()  # held, but to be put once more before it is forgotten
-        self._loose: set[Subject] = set()  # perhaps there, whole or in part
-        self._refused: set[Subject] = set()
+        self._bans: dict[Subject, EnforcedBan] = {}  # the wanted ones in the order of the bans
         # The queues are hints: whether there is anything to do is decided when a job starts.
-        self._fresh: deque[Subject] = deque()
-        self._again: deque[Subject] = deque()
-        self._surplus: deque[Subject] = deque()
-        self._busy: set[Subject] = set()
-        self._bulk_jobs = 0
-        # Subjects with a job since the listing was asked for: their jobs know better than it.
-        self._touched: set[Subject] = set()
+        self._new: deque[Subject] = deque()
+        self._restores: deque[Subject] = deque()
+        self._removals: deque[Subject] = deque()
+        self._jobs = 0
+        self._restoring_jobs = 0
+        # Subjects with a job since the listing was begun: their jobs know better than the listing.
+        self._changed_since_listing: set[Subject] = set()
 
-    def want(self, subject: Subject) -> bool:
-        """The subject is to be banned, before all that waits. Returns whether it holds already."""
-        if subject not in self._wanted:
-            self._wanted[subject] = None
-        if self.holds(subject):
-            return True
-        self._refused.discard(subject)
-        self._fresh.append(subject)
-        return False
+    def want(self, subject: Subject, ban: Ban | None = None) -> EnforcedBan:
+        """The subject is to be banned, before all others that wait. Returns its record.
 
-    def restore(self, subjects: Iterable[Subject]) -> None:
-        """The subjects, oldest first, are to be banned after the next listing."""
-        self._wanted.update(dict.fromkeys(subjects))
+        ban: to be named in the report that it is in force.
+        """
+        record = self._demand(subject)
+        if ban is not None:
+            record.unreported.append(ban)
+        if not record.is_in_force:
+            record.advance(RuleEvent.DEMANDED)
+            self._new.append(subject)
+        return record
+
+    def restore(self, subjects: Iterable[Subject], unreported: Iterable[Ban] = ()) -> None:
+        """The subjects, oldest first, are to be banned after the next listing.
+
+        unreported: bans of them that are to be named in the report that they are in force.
+        """
+        for subject in subjects:
+            self._demand(subject)
+        for ban in unreported:
+            if record := self._bans.get(ban.subject):
+                record.unreported.append(ban)
 
     def unwant(self, subject: Subject) -> None:
-        """The subject is not to be banned any more."""
-        self._wanted.pop(subject, None)
-        self._refused.discard(subject)
-        self._surplus.append(subject)
+        """The subject is no longer to be banned."""
+        record = self._bans.get(subject)
+        if record is None:
+            return
+        self.settle(record)
+        record.unreported.clear()
+        record.is_wanted = False
+        record.advance(RuleEvent.DEMANDED)
+        self._removals.append(subject)
+        self._drop_if_over(record)
 
-    def holds(self, subject: Subject) -> bool:
-        """Whether the subject is wanted and its rule is in force for certain."""
-        return subject in self._held and subject in self._wanted and subject not in self._busy
+    def settle(self, record: EnforcedBan) -> None:
+        """No report is due any more that the ban is in force."""
+        self.awaited -= record.is_awaited
+        record.is_awaited = False
+
+    def in_force_since(self, subject: Subject) -> float | None:
+        """Returns since when the subject's ban has certainly been in force; None if it is not."""
+        record = self._bans.get(subject)
+        return record.in_force_since if record is not None and record.is_wanted else None
+
+    def unreported(self) -> list[Ban]:
+        """Returns the bans of which it was not reported that they are in force."""
+        return [ban for record in self._bans.values() for ban in record.unreported]
 
     def in_force(self) -> int:
-        """How many bans are in force for certain."""
-        return len(self._held & self._wanted.keys())
+        """Returns the number of bans that are certainly in force."""
+        return sum(record.is_in_force for record in self._bans.values())
 
     def waiting(self) -> list[Subject]:
-        """The wanted bans that are not in force yet, oldest first."""
-        return [s for s in self._wanted if s not in self._held and s not in self._refused]
+        """Returns the wanted bans that are not in force yet, oldest first."""
+        return [record.subject for record in self._bans.values() if record.is_waiting]
 
     def pending(self) -> int:
-        """How many wanted bans are not in force yet."""
-        return len(self._wanted) - self.in_force() - len(self._refused)
+        """Returns the number of wanted bans that are not in force yet."""
+        return sum(record.is_waiting for record in self._bans.values())
 
-    def next(self) -> Job | None:
-        """Starts the most urgent job, or returns None if nothing can be started now."""
-        if len(self._busy) >= self._max_parallel:
+    def next_job(self) -> Job | None:
+        """Starts the most urgent job, or returns None if none can be started now."""
+        if self._jobs >= self._max_parallel:
             return None
-        if subject := self._take(self._fresh, add=True):
-            return self._start(subject, add=True, bulk=False)
-        if self._bulk_jobs >= self._max_parallel_restores:
+        if job := self._start(self._new, add=True, is_restore=False):
+            return job
+        if self._restoring_jobs >= self._max_parallel_restores:
             return None
-        if subject := self._take(self._again, add=True):
-            return self._start(subject, add=True, bulk=True)
-        if subject := self._take(self._surplus, add=False):
-            return self._start(subject, add=False, bulk=True)
-        return None
+        return self._start(self._restores, add=True, is_restore=True) or self._start(
+            self._removals, add=False, is_restore=True
+        )
 
-    def done(self, job: Job) -> bool:
-        """The job succeeded. Returns whether a wanted ban came into force by it."""
-        self._end(job)
-        self._held.discard(job.subject)
-        self._loose.discard(job.subject)
-        if job.add:
-            (self._held if job.epoch == self.epoch else self._loose).add(job.subject)
-        self._look_again(job.subject)
-        return job.add and self.holds(job.subject)
+    def succeeded(self, job: Job, at: float) -> EnforcedBan | None:
+        """The job succeeded at a monotonic time. Returns the ban that came into force by it."""
+        if not job.add:
+            event = RuleEvent.REMOVED
+        elif job.epoch == self.epoch:
+            event = RuleEvent.ADDED
+        else:
+            event = RuleEvent.ADDED_BEFORE_LOSS
+        record = self._end(job, event, at)
+        return record if job.add and record.is_in_force else None
 
     def failed(self, job: Job) -> bool:
-        """The job failed for now. Returns whether this is news, and not of an older epoch."""
-        self._end(job)
-        self._loose.add(job.subject)  # nobody knows what became of it
-        self._look_again(job.subject)
+        """The job failed for now. Returns whether its epoch still lasts, so that this is news."""
+        self._end(job, RuleEvent.FAILED)
         return job.epoch == self.epoch
 
     def refused(self, job: Job) -> None:
-        """The job can never succeed; it will not be tried again."""
-        self._end(job)
-        self._loose.discard(job.subject)
-        self._held.discard(job.subject)
-        if job.subject in self._wanted:
-            self._refused.add(job.subject)
+        """The job can never succeed; it is not retried."""
+        record = self._bans[job.subject]
+        self._end(job, RuleEvent.REFUSED if record.is_wanted else RuleEvent.REMOVED)
+        self.settle(record)
 
     def new_epoch(self) -> None:
-        """What was in force may be gone."""
+        """All rules may have been lost."""
         self.epoch += 1
-        self._held.clear()
-        self._ending.clear()
+        for record in list(self._bans.values()):
+            if record.in_force_since is not None:
+                record.advance(RuleEvent.LOST)
+                self._drop_if_over(record)
 
     def begin_listing(self) -> None:
-        """The firewall is being asked which rules it holds; `compare` brings the answer."""
-        self._touched = set(self._busy)
+        """The firewall is being asked for its rules; `compare` brings the answer."""
+        self._changed_since_listing = {s for s, record in self._bans.items() if record.job}
 
-    def compare(self, listed: Listed) -> Diff:
-        """Learns from the answer, and queues whatever is missing (newest first) or surplus."""
-        untouched = self._held - self._touched
-        gone = untouched - listed.complete
-        found = listed.complete - self._held - self._touched
-        self._held = (self._held - gone) | found
-        self._ending = (self._held & listed.expiring) - self._touched
-        self._loose = (self._loose & self._touched) | (listed.partial - self._touched)
-        self._again = deque(s for s in reversed(self._wanted) if self._is_due(s, add=True))
-        self._fresh.clear()  # whatever waited until now is among them; what comes now goes first
-        self._surplus = deque(s for s in self._held | self._loose if self._is_due(s, add=False))
-        return Diff(
-            found=[subject for subject in found if subject in self._wanted],
-            vanished=len(gone & self._wanted.keys()),
-            missing=len(self._again),
-            surplus=len(self._surplus),
-        )
+    def compare(self, listed: Listed, at: float) -> Diff:
+        """Learns from a listing, and queues what is missing (newest first) or surplus.
 
-    def _take(self, queue: deque[Subject], *, add: bool) -> Subject | None:
+        at: monotonic time of the listing's arrival.
+        """
+        changed = self._changed_since_listing
+        for subject in (listed.complete | listed.partial) - self._bans.keys() - changed:
+            self._bans[subject] = EnforcedBan(subject)
+        now_in_force, vanished = [], 0
+        for record in self._not_settled(listed):
+            if record.subject in changed:
+                continue
+            was_in_force = record.is_in_force
+            record.advance(_event(record.subject, listed), at)
+            if record.is_in_force and not was_in_force:
+                now_in_force.append(record)
+            vanished += was_in_force and not record.is_in_force
+            self._drop_if_over(record)
+        self._new.clear()  # all that waited until now is among the restores; a new ban goes first
+        todo = self._not_settled(listed)
+        self._restores = deque(record.subject for record in reversed(todo) if record.needs_add)
+        self._removals = deque(record.subject for record in todo if record.needs_removal)
+        return Diff(now_in_force, vanished, len(self._restores), len(self._removals))
+
+    def _not_settled(self, listed: Listed) -> list[EnforcedBan]:
+        """Returns the records for which a listing may leave something to do, oldest first.
+
+        Of thousands of bans these are few, so an audit holds up no new ban.
+        """
+        settled = listed.complete - listed.expiring
+        return [
+            record
+            for record in self._bans.values()
+            if not (
+                record.state is RuleState.IN_FORCE
+                and record.is_wanted
+                and record.subject in settled
+            )
+        ]
+
+    def _demand(self, subject: Subject) -> EnforcedBan:
+        """Returns the record of a subject that is to be banned, as one to be reported."""
+        record = self._bans.get(subject)
+        if record is None or not record.is_wanted:
+            # The order of the bans is kept, so a former ban that is wanted again goes to the end.
+            record = self._bans.pop(subject, None) or EnforcedBan(subject)
+            record.is_wanted = True
+            self._bans[subject] = record
+        self.awaited += not record.is_awaited
+        record.is_awaited = True
+        return record
+
+    def _start(self, queue: deque[Subject], *, add: bool, is_restore: bool) -> Job | None:
         while queue:
-            subject = queue.popleft()
-            if subject not in self._busy and self._is_due(subject, add=add):
-                return subject
+            record = self._bans.get(queue.popleft())
+            if record is None or record.job is not None:
+                continue
+            if record.needs_add if add else record.needs_removal:
+                record.job = Job(record.subject, add, is_restore, self.epoch)
+                record.advance(RuleEvent.ADDING if add else RuleEvent.REMOVING)
+                self._changed_since_listing.add(record.subject)
+                self._jobs += 1
+                self._restoring_jobs += is_restore
+                return record.job
         return None
 
-    def _is_due(self, subject: Subject, *, add: bool) -> bool:
-        if add:
-            settled = subject in self._held and subject not in self._ending
-            return subject in self._wanted and not settled and subject not in self._refused
-        return subject not in self._wanted and (subject in self._held or subject in self._loose)
+    def _end(self, job: Job, event: RuleEvent, at: float | None = None) -> EnforcedBan:
+        """Ends a job, and queues what it leaves to be done: hints for busy subjects are lost."""
+        record = self._bans[job.subject]
+        record.job = None
+        self._jobs -= 1
+        self._restoring_jobs -= job.is_restore
+        record.advance(event, at)
+        if record.needs_add:
+            self._new.append(job.subject)
+        elif record.needs_removal:
+            self._removals.append(job.subject)
+        self._drop_if_over(record)
+        return record
 
-    def _start(self, subject: Subject, *, add: bool, bulk: bool) -> Job:
-        self._busy.add(subject)
-        self._touched.add(subject)
-        self._ending.discard(subject)
-        if not add:  # it may be gone before that is known
-            self._held.discard(subject)
-            self._loose.add(subject)
-        self._bulk_jobs += bulk
-        return Job(subject, add, bulk, self.epoch)
+    def _drop_if_over(self, record: EnforcedBan) -> None:
+        if record.is_over:
+            del self._bans[record.subject]
 
-    def _end(self, job: Job) -> None:
-        self._busy.discard(job.subject)
-        self._bulk_jobs -= job.bulk
 
-    def _look_again(self, subject: Subject) -> None:
-        """Queues what the end of a job leaves to be done, since hints for busy ones are dropped."""
-        if self._is_due(subject, add=True):
-            self._fresh.append(subject)
-        elif self._is_due(subject, add=False):
-            self._surplus.append(subject)
+def _event(subject: Subject, listed: Listed) -> RuleEvent:
+    """Returns how a listing shows a subject."""
+    if subject in listed.complete:
+        return RuleEvent.LISTED_AS_EXPIRING if subject in listed.expiring else RuleEvent.LISTED
+    return RuleEvent.LISTED_IN_PART if subject in listed.partial else RuleEvent.NOT_LISTED

@@ -1,16 +1,14 @@
-"""Ends the connections that banned subjects still have open: many subjects in one cut.
+"""Ends the connections that banned subjects still have open, with iproute2's `ss -K`.
 
-New bans are cut at once, and those that come during a cut together in the next. Bans that the
-firewall lost and that are put again come back one by one, hundreds of them: each cut searches all
-sockets of the host, so these wait for each other for a moment.
+No firewall rule ends an established connection. One call ends those of many subjects, half-open
+ones included, and those of IPv4 peers on IPv6 sockets. The kernel sends the peer a reset.
 
-Cuts live TCP connections of banned subjects, which no firewall rule ends: `ss -K`.
-
-One call ends the connections of many subjects, half-open ones included, and those of IPv4 peers on
-IPv6 sockets. The kernel sends the peer a reset.
+Connections of a new ban are cut at once; those of bans that come during a cut, together in the
+next. Bans that are restored after a loss come back one by one, hundreds of them: each cut searches
+all sockets of the host, so these wait for each other for a moment.
 
 Known limits: only sockets of our own network namespace are reached, so none of containers. Until a
-first connection was cut, that the kernel is able to do it is an assumption.
+first connection was cut, it is an assumption that the kernel is able to do it.
 """
 
 from __future__ import annotations
@@ -22,17 +20,26 @@ from itertools import islice
 
 from mailbanned.address import Network, Subject
 from mailbanned.firewall.base import FirewallRefused, network_to_ban
-from mailbanned.log import get_logger
+from mailbanned.log import Condition, get_logger
 from mailbanned.subprocesses import run
 
 #: Ends live connections of the subjects.
 CutSessions = Callable[[Collection[Subject]], Awaitable[None]]
 
+_log = get_logger("firewall")
+
 _GATHER_S = 0.5  # how long a cut that is not urgent waits for more subjects
+
+# The kernel takes filters of at most 64 KiB; this number of subjects needs a quarter of it.
+_SUBJECTS_PER_CALL = 500
+
+# No header, TCP, numbers instead of names; every connection that may still carry data.
+_LIST = ("-Htn", "state", "connected", "exclude", "time-wait")
+_KILL = ("-HtnK", *_LIST[1:])
 
 
 class ConnectionCutter:
-    """Gathers subjects, and cuts their connections in `run`. cut: None leaves all connections."""
+    """Collects subjects, and cuts their connections in `run`. cut: None leaves all connections."""
 
     def __init__(self, cut: CutSessions | None) -> None:
         self._cut = cut
@@ -40,8 +47,8 @@ class ConnectionCutter:
         self._due = asyncio.Event()
         self._urgent = asyncio.Event()
 
-    def ask(self, subject: Subject, *, urgent: bool = True) -> None:
-        """Cuts the connections of a subject whose packets are dropped from now on.
+    def request(self, subject: Subject, *, urgent: bool = True) -> None:
+        """Requests a cut of a subject whose packets are dropped from now on.
 
         urgent: at once; else within half a second, or with the next urgent cut.
         """
@@ -66,18 +73,8 @@ class ConnectionCutter:
             await self._cut(subjects)
 
 
-_log = get_logger("firewall")
-
-# The kernel takes filters of at most 64 KiB; this many subjects need a quarter of it.
-_SUBJECTS_PER_CALL = 500
-
-# No header, TCP, numbers instead of names; every connection that may still carry data.
-_LIST = ("-Htn", "state", "connected", "exclude", "time-wait")
-_KILL = ("-HtnK", *_LIST[1:])
-
-
 class Sessions:
-    """Ends connections with iproute2's `ss`.
+    """Ends connections with `ss`.
 
     command: the program's name or path.
     timeout: seconds that a cut may take.
@@ -86,26 +83,30 @@ class Sessions:
     def __init__(self, command: str = "ss", timeout: float = 10.0) -> None:
         self._command = command
         self._timeout = timeout
-        self._proven = False
+        self._is_proven = False  # whether a connection was cut
         self._problem = ""
+        self._condition = Condition(_log)
 
     def state(self) -> str:
-        """ "ready", or "unable: " and the reason, until a connection was cut again."""
+        """Returns "ready", or "unable: " and the reason, until a connection was cut again."""
         return f"unable: {self._problem}" if self._problem else "ready"
 
     async def cut(self, subjects: Collection[Subject]) -> None:
         """Ends all connections of the subjects. "Nothing to cut" is success.
 
         Subjects that must not be banned are left alone. Never raises: without the program, the
-        capability (CAP_NET_ADMIN) or the kernel's support the connections go on, which is said once
-        and shown by `state`.
+        capability (CAP_NET_ADMIN) or the kernel's support the connections go on, which is logged
+        once and shown by `state`.
         """
         remaining = _networks(subjects)
-        while some := list(islice(remaining, _SUBJECTS_PER_CALL)):
-            problem = await self._cut(some)
-            if problem and problem != self._problem:
-                _log.warning(f"Cannot cut connections of banned addresses: {problem}")
-            self._problem = problem
+        while batch := list(islice(remaining, _SUBJECTS_PER_CALL)):
+            self._problem = await self._cut(batch)
+            if self._problem:
+                self._condition.report(
+                    f"cannot cut connections of banned addresses: {self._problem}"
+                )
+            else:
+                self._condition.clear("connections of banned addresses are cut again")
 
     async def _cut(self, networks: Sequence[Network]) -> str:
         """Cuts, and returns what is wrong, "" if nothing is."""
@@ -116,20 +117,20 @@ class Sessions:
                 if complaint:
                     return _explain(complaint)
                 if ended:
-                    self._proven = True
+                    self._is_proven = True
                     return ""
-                if not self._proven and (await self._run(*_LIST, peers))[0]:
+                if not self._is_proven and (await self._run(*_LIST, peers))[0]:
                     return "the kernel is built without INET_DIAG_DESTROY"
         except TimeoutError:
             return f"{self._command} did not end in {self._timeout:g} s"
         except OSError as error:
             return f"{self._command} (package iproute2 or iproute) cannot be run: {error.strerror}"
-        return self._problem  # nothing to cut, so nothing was learnt
+        return self._problem  # there was nothing to cut, which proves nothing
 
     async def _run(self, *arguments: str) -> tuple[str, str]:
-        """What `ss` prints on its output, and on its error output."""
-        ended = await run(self._command, *arguments)
-        return ended.output.decode(errors="replace").strip(), ended.complaint
+        """Returns what `ss` prints on its output, and on its error output."""
+        completed = await run(self._command, *arguments)
+        return completed.output.decode(errors="replace").strip(), completed.complaint
 
 
 def _networks(subjects: Collection[Subject]) -> Iterator[Network]:
@@ -139,7 +140,7 @@ def _networks(subjects: Collection[Subject]) -> Iterator[Network]:
 
 
 def _peers(networks: Sequence[Network]) -> str:
-    """The filter that matches connections of these networks and of nobody else.
+    """Returns the filter that matches connections of these networks and no others.
 
     It is never empty: with an empty filter, `ss -K` ends every connection of the host.
     """

@@ -42,7 +42,7 @@ class Enforced:
             Nftables(),
             SystemClock(),
             cut=None,
-            in_force=self.came.__setitem__,
+            on_in_force=lambda report: self.came.update({report.subject: report.dropped_since}),
             until=lambda _subject: end,
         )
         self.enforcer.restore(standing)

@@ -9,6 +9,7 @@ from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine, SlidingWindows
 from mailbanned.store import MemoryStore
+from tests.daemon.enforcement import NoEnforcement
 from tests.jails.support import fail, rules
 
 
@@ -16,7 +17,7 @@ def test_what_is_forgotten_is_told_once(capsys: pytest.CaptureFixture[str]) -> N
     """The jail that forgets says so the first time, and counts every time."""
     engine = Engine([rules("crowded"), rules("calm", filter="other")])
     engine.jails["crowded"].windows = SlidingWindows(3600.0, 3, max_repeaters=3)
-    core = Core(engine, SystemClock(), Saver(MemoryStore()), ask=lambda _: None)
+    core = Core(engine, SystemClock(), Saver(MemoryStore()), NoEnforcement(), ask=lambda _: None)
     for wave in (0, 10):
         for number in range(wave, wave + 10):
             fail(engine, 1.0, 2.0, address=f"192.0.2.{number}")

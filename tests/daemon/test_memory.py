@@ -25,6 +25,7 @@ from mailbanned.daemon.writer import Saver
 from mailbanned.jails import Engine
 from mailbanned.model import Block
 from mailbanned.store import Changes, SQLiteStore, Store
+from tests.daemon.enforcement import NoEnforcement
 from tests.running import sasl, write_config
 
 _ADDRESSES = 20_000
@@ -99,7 +100,9 @@ class Pipeline:
     def __init__(self, config: Config, store: Store) -> None:
         self.engine = Engine(config.jails)
         self.saver = Saver(store)
-        self.core = Core(self.engine, SystemClock(), self.saver, ask=lambda _: None)
+        self.core = Core(
+            self.engine, SystemClock(), self.saver, NoEnforcement(), ask=lambda _: None
+        )
         self.core.filters = config.filter_sets(config.jails)
         self.saver.windows = self.core.changed_windows
 

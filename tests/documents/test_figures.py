@@ -84,4 +84,4 @@ def test_figures_that_are_words() -> None:
     assert (writer._TOGETHER, writer._PAUSE) == (0.1, 1.0)
     assert "ends by itself a minute later" in page
     assert "(ten seconds more for every hundred that wait)" in page
-    assert (interim._LIFETIME_S, 100 * interim._EACH_S) == (60.0, 10.0)
+    assert (interim._LIFETIME_S, 100 * interim._PER_WAITING_BAN_S) == (60.0, 10.0)

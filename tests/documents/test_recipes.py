@@ -96,7 +96,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     enforcing = top / "mailbanned/daemon/firewall.py"
     (call,) = (one for one in pieces if "Enforcer(" in one)
     begin, _, rest = enforcing.read_text().partition("        self._enforcer = Enforcer(")
-    enforcing.write_text(begin + call + rest[rest.index("        self._core.firewall") :])
+    enforcing.write_text(begin + call + rest[rest.index("\n    def _ban_end") :])
     (log,) = (one for one in pieces if one.startswith("class PlainLog"))
     (top / "tests/sources/test_plain.py").write_text(_LOG + log)
     (scenario,) = (one.text for one in blocks("docs/testing.md", language="python"))

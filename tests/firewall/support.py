@@ -160,7 +160,7 @@ def make_enforcer(
         firewall,
         ManualClock(),
         cut=None,
-        in_force=lambda subject, _: told.append(subject),
+        on_in_force=lambda report: told.append(report.subject),
         audit=audit,
         pauses=pauses,
     )

@@ -28,7 +28,7 @@ class Bench:
             self.firewall,
             self.clock,
             cut=self.cut,
-            in_force=lambda subject, ticks: self.told.append((subject, ticks)),
+            on_in_force=lambda report: self.told.append((report.subject, report.dropped_since)),
             audit=NEVER,
         )
 
@@ -222,7 +222,7 @@ async def test_a_refused_ban_is_said_once_and_not_tried_again(bench: Bench) -> N
             bench.firewall.lose()
             await bench.settled(1)
     assert [log["event"] for log in logs if log["log_level"] == "error"] == [
-        f"Cannot ban {bad.removesuffix('/32')}: never"
+        f"cannot ban {bad.removesuffix('/32')}: never"
     ]
     assert bench.firewall.started.count(f"+{bad}") == 1
     assert [subject for subject, _ in bench.told] == [good]

@@ -25,7 +25,7 @@ def make(firewall: ScriptedFirewall, ends: dict[Subject, float | None]) -> Enfor
         firewall,
         ManualClock(),
         cut=None,
-        in_force=lambda _subject, _ticks: None,
+        on_in_force=lambda _report: None,
         until=ends.__getitem__,
         audit=0.01,
     )

@@ -66,9 +66,9 @@ async def test_an_outage_is_said_once_and_so_is_its_end(
             await _settled(enforcer, 3)
     events = [(log["log_level"], log["event"]) for log in logs]
     assert events == [
-        ("info", "Firewall is up"),
-        ("error", "Firewall is down: it is not running"),
-        ("info", "Firewall is up"),
+        ("info", "firewall is up"),
+        ("error", "firewall is down: it is not running"),
+        ("info", "firewall is up"),
     ]
     assert logs[1]["waiting"] == 3
     assert logs[2]["to_restore"] == 3
@@ -112,7 +112,7 @@ async def test_all_bans_come_back_after_a_loss(
             await _settled(enforcer, 20)
     assert firewall.done == [f"+{subject}" for subject in reversed(bans)]
     assert told == bans[::-1]  # all of them had waited for the firewall
-    assert [log["event"] for log in logs] == ["Putting bans again: it was reloaded"]
+    assert [log["event"] for log in logs] == ["restoring bans: it was reloaded"]
 
 
 async def test_a_loss_while_the_rules_are_listed_is_not_overlooked(
@@ -194,5 +194,5 @@ async def test_the_audit_repairs_what_nobody_announced(
             await until(lambda: firewall.rules == set(bans), "the rules are repaired")
             await _settled(enforcer, 5)
     assert sorted(firewall.done) == sorted([f"+{bans[2]}", f"-{stranger}"])
-    assert [log["event"] for log in logs] == ["Putting bans again: they vanished from the firewall"]
+    assert [log["event"] for log in logs] == ["restoring bans: they vanished from the firewall"]
     assert told.count(bans[2]) == 1

@@ -56,7 +56,7 @@ class Kernel:
 class Scene:
     """An enforcer whose firewall does nothing until it is let, with interim bans.
 
-    told: who was said to be in force; out: kept out; cut: whose connections were cut.
+    told: reported to be in force. cut: whose connections were cut.
     until: when bans end.
     """
 
@@ -65,16 +65,14 @@ class Scene:
         self.kernel = kernel or Kernel()
         self.firewall = ScriptedFirewall()
         self.told: list[Subject] = []
-        self.out: list[Subject] = []
         self.cut: list[Subject] = []
         self.until: dict[Subject, float | None] = {}
         self.interim = Interim(
-            self.kernel, self.clock, until=lambda subject: self.until.get(subject),
-            kept_out=lambda subject, _: self.out.append(subject),
-        )  # fmt: skip
+            self.kernel, self.clock, until=lambda subject: self.until.get(subject)
+        )
         self.enforcer = Enforcer(
             self.firewall, self.clock, cut=self._cut, interim=self.interim, pauses=(0.01, 0.02),
-            in_force=lambda subject, _: self.told.append(subject), audit=NEVER,
+            on_in_force=lambda report: self.told.append(report.subject), audit=NEVER,
         )  # fmt: skip
 
     async def _cut(self, some: object) -> None:
@@ -96,7 +94,8 @@ async def test_who_waits_is_kept_out_and_never_said_to_be_in_force() -> None:
         for subject in wave:
             scene.enforcer.want(subject)
         await until(lambda: set(scene.cut) == set(wave), "all are cut")
-        assert set(scene.kernel.ends) == set(scene.out) == set(wave)
+        assert set(scene.kernel.ends) == set(wave)
+        assert all(scene.interim.is_dropping(subject) for subject in wave)
         assert (scene.told, scene.enforcer.state().pending) == ([], 100)
         scene.firewall.flow()
         await until(lambda: len(scene.told) == 100, "all are in force")
@@ -178,11 +177,11 @@ async def test_a_new_ban_is_in_the_next_round() -> None:
     scene = Scene()
     many = [Subject(f"10.{n // 250}.{n % 250}.1/32") for n in range(2000)]
     (fresh,) = subjects(1)
-    scene.interim.put(many)
+    scene.interim.add(many)
     task = asyncio.create_task(scene.interim.run(lambda _: None))
     while len(scene.kernel.ends) < 500:  # noqa: ASYNC110 - the end of the first round, exactly
         await asyncio.sleep(0)
-    scene.interim.put([fresh])
+    scene.interim.add([fresh])
     await until(lambda: len(scene.kernel.ends) == 2001, "all are kept out")
     rounds = [fresh in one for one in scene.kernel.rounds]
     assert rounds.index(True) <= 2 < len(rounds)
@@ -220,7 +219,7 @@ async def test_without_it_bans_wait_for_the_firewall() -> None:
     """Where nft cannot be used, that is said once, and the firewall gets its rules as ever."""
     scene, (one, other) = Scene(), subjects(2)
     scene.kernel.down = "nft is not there"
-    with capture_logs() as said:
+    with capture_logs() as logs:
         async with running(scene.enforcer):
             scene.enforcer.want(one)
             scene.enforcer.want(other)
@@ -231,10 +230,11 @@ async def test_without_it_bans_wait_for_the_firewall() -> None:
             scene.firewall.hold()
             (third,) = subjects(1, net=1)
             scene.enforcer.want(third)
-            await until(lambda: third in scene.out, "it is kept out")
+            await until(lambda: scene.interim.is_dropping(third), "it is kept out")
             assert scene.interim.state() == "ready"
-    assert [one["event"] for one in said if "alone" in one["event"]] == [
-        "Bans wait for firewalld alone: nft is not there"
+    assert [log["event"] for log in logs if "firewall is" not in log["event"]] == [
+        "bans wait for firewalld alone: nft is not there",
+        "interim bans work again",
     ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mailbanned.address import Subject
 from mailbanned.firewall import Listed
-from mailbanned.firewall.reconciler import Job, Reconciler
+from mailbanned.firewall.enforced_ban import Job
+from mailbanned.firewall.reconciler import Reconciler
 from tests.firewall.support import subjects
 
 
@@ -14,15 +15,15 @@ def test_new_bans_go_first_and_the_newest_are_restored_first() -> None:
     reconciler = Reconciler(4, 3)
     reconciler.restore(old)
     reconciler.begin_listing()
-    reconciler.compare(Listed(set(leftover)))
+    reconciler.compare(Listed(set(leftover)), 0.0)
     order: list[Subject] = []
     for ban in (new[0], None, None, new[1], None, None):
         if ban:
             reconciler.want(ban)
-        job = reconciler.next()
+        job = reconciler.next_job()
         assert job
         order.append(job.subject)
-        reconciler.done(job)
+        reconciler.succeeded(job, 0.0)
     assert order == [new[0], old[2], old[1], new[1], old[0], leftover[0]]
 
 
@@ -32,12 +33,12 @@ def test_a_refused_ban_is_neither_in_force_nor_pending_nor_tried_again() -> None
     reconciler = Reconciler(4, 3)
     reconciler.want(subject)
     for _ in range(2):
-        job = reconciler.next()
+        job = reconciler.next_job()
         assert job
         reconciler.refused(job)
         reconciler.begin_listing()
-        assert reconciler.compare(Listed(set())).missing == 0
-        assert (reconciler.in_force(), reconciler.pending(), reconciler.next()) == (0, 0, None)
+        assert reconciler.compare(Listed(set()), 0.0).to_restore == 0
+        assert (reconciler.in_force(), reconciler.pending(), reconciler.next_job()) == (0, 0, None)
         reconciler.want(subject)
 
 
@@ -47,9 +48,9 @@ def test_a_rule_that_is_only_partly_there_is_put_again_or_taken_away() -> None:
     reconciler = Reconciler(4, 3)
     reconciler.restore([wanted])
     reconciler.begin_listing()
-    comparison = reconciler.compare(Listed(set(), {wanted, unwanted}))
-    assert (comparison.missing, comparison.surplus, reconciler.in_force()) == (1, 1, 0)
-    jobs = [reconciler.next(), reconciler.next()]
+    diff = reconciler.compare(Listed(set(), {wanted, unwanted}), 0.0)
+    assert (diff.to_restore, diff.to_remove, reconciler.in_force()) == (1, 1, 0)
+    jobs = [reconciler.next_job(), reconciler.next_job()]
     assert [(job.subject, job.add) for job in jobs if job] == [(wanted, True), (unwanted, False)]
 
 
@@ -58,18 +59,18 @@ def test_a_rule_that_is_being_taken_is_not_in_force() -> None:
     [subject] = subjects(1)
     reconciler = Reconciler(4, 3)
     reconciler.want(subject)
-    reconciler.done(_start(reconciler))
+    reconciler.succeeded(_start(reconciler), 0.0)
     reconciler.unwant(subject)
     removal = _start(reconciler)
     reconciler.want(subject)
     assert (reconciler.in_force(), reconciler.pending()) == (0, 1)
-    reconciler.done(removal)
-    reconciler.done(_start(reconciler))
+    reconciler.succeeded(removal, 0.0)
+    reconciler.succeeded(_start(reconciler), 0.0)
     assert (reconciler.in_force(), reconciler.pending()) == (1, 0)
 
 
 def _start(reconciler: Reconciler) -> Job:
-    job = reconciler.next()
+    job = reconciler.next_job()
     assert job
     return job
 
@@ -78,9 +79,25 @@ def _holding(subject: Subject) -> Reconciler:
     """A reconciler that knows one ban to be in force."""
     reconciler = Reconciler(4, 3)
     reconciler.want(subject)
-    reconciler.done(_start(reconciler))
-    assert reconciler.holds(subject)
+    reconciler.succeeded(_start(reconciler), 0.0)
+    assert reconciler.in_force_since(subject) is not None
     return reconciler
+
+
+def test_nothing_is_in_force_after_a_loss_until_it_is_listed() -> None:
+    """The time since which a ban is in force begins again when its rule is found again."""
+    [subject] = subjects(1)
+    reconciler = _holding(subject)
+    reconciler.new_epoch()
+    assert reconciler.in_force_since(subject) is None
+    assert (reconciler.in_force(), reconciler.pending()) == (0, 1)
+    reconciler.begin_listing()
+    diff = reconciler.compare(Listed({subject}), 7.0)
+    assert [record.subject for record in diff.now_in_force] == [subject]
+    assert reconciler.in_force_since(subject) == 7.0
+    reconciler.begin_listing()
+    reconciler.compare(Listed({subject}, expiring={subject}), 8.0)
+    assert reconciler.in_force_since(subject) == 7.0
 
 
 def test_a_listing_older_than_a_removal_does_not_bring_the_ban_back() -> None:
@@ -94,10 +111,10 @@ def test_a_listing_older_than_a_removal_does_not_bring_the_ban_back() -> None:
         removal = _start(reconciler)
         if not asked_before_start:
             reconciler.begin_listing()
-        reconciler.done(removal)
+        reconciler.succeeded(removal, 0.0)
         reconciler.want(subject)
-        reconciler.compare(Listed({subject}))
-        assert not reconciler.holds(subject)
+        reconciler.compare(Listed({subject}), 0.0)
+        assert reconciler.in_force_since(subject) is None
         assert _start(reconciler).add
 
 
@@ -112,9 +129,9 @@ def test_a_listing_older_than_a_new_ban_does_not_take_it_for_vanished() -> None:
         job = _start(reconciler)
         if not asked_before_start:
             reconciler.begin_listing()
-        reconciler.done(job)
-        assert reconciler.compare(Listed(set())).vanished == 0
-        assert reconciler.holds(subject)
+        reconciler.succeeded(job, 0.0)
+        assert reconciler.compare(Listed(set()), 0.0).vanished == 0
+        assert reconciler.in_force_since(subject) is not None
 
 
 def test_a_removal_that_fails_late_is_tried_again_at_once() -> None:
@@ -125,7 +142,7 @@ def test_a_removal_that_fails_late_is_tried_again_at_once() -> None:
     removal = _start(reconciler)
     reconciler.new_epoch()
     reconciler.begin_listing()
-    reconciler.compare(Listed({subject}))
+    reconciler.compare(Listed({subject}), 0.0)
     assert not reconciler.failed(removal)
     assert not _start(reconciler).add
 
@@ -137,6 +154,6 @@ def test_a_ban_put_before_a_loss_is_not_in_force_although_it_succeeded() -> None
     reconciler.want(subject)
     job = _start(reconciler)
     reconciler.new_epoch()
-    assert not reconciler.done(job)
+    assert not reconciler.succeeded(job, 0.0)
     assert (reconciler.in_force(), reconciler.pending()) == (0, 1)
-    assert reconciler.done(_start(reconciler))
+    assert reconciler.succeeded(_start(reconciler), 0.0)

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mailbanned.address import Subject
 from mailbanned.firewall import Listed
-from mailbanned.firewall.reconciler import Job, Reconciler
+from mailbanned.firewall.enforced_ban import Job
+from mailbanned.firewall.reconciler import Reconciler
 from tests.firewall.support import subjects
 
 SLOTS = 4
@@ -29,7 +30,7 @@ class ReconcilerMachine(RuleBasedStateMachine):
         self.reconciler = Reconciler(SLOTS, SLOTS * 3 // 4)
         self.wanted: set[Subject] = set()
         self.actual = set(SUBJECTS[:2])  # leftovers of an earlier run
-        self.ending: set[Subject] = set()  # there, but not for long
+        self.expiring: set[Subject] = set()  # there, but not for long
         self.sent: list[Job] = []  # the firewall has not worked on these
         self.answered: list[Job] = []  # it has, and the answer is under way
         self.listing_epoch: int | None = None
@@ -53,7 +54,7 @@ class ReconcilerMachine(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        if job := self.reconciler.next():
+        if job := self.reconciler.next_job():
             assert job.subject not in {other.subject for other in self.sent + self.answered}
             self.sent.append(job)
 
@@ -68,7 +69,8 @@ class ReconcilerMachine(RuleBasedStateMachine):
     @rule(index=any_index)
     def hear_answer(self, index: int) -> None:
         job = self.answered.pop(index % len(self.answered))
-        assert self.reconciler.done(job) <= job.add
+        record = self.reconciler.succeeded(job, 0.0)
+        assert record is None or (job.add and record.subject == job.subject)
 
     @precondition(lambda self: self.sent)
     @rule(index=any_index, happened=st.booleans())
@@ -83,13 +85,13 @@ class ReconcilerMachine(RuleBasedStateMachine):
     @rule()
     def lose(self) -> None:
         self.actual.clear()
-        self.ending.clear()
+        self.expiring.clear()
         self.unnoticed_loss = True
 
     @precondition(lambda self: self.actual)
     @rule(index=any_index)
     def grow_old(self, index: int) -> None:
-        self.ending.add(sorted(self.actual)[index % len(self.actual)])
+        self.expiring.add(sorted(self.actual)[index % len(self.actual)])
 
     @precondition(lambda self: self.unnoticed_loss)
     @rule()
@@ -107,27 +109,31 @@ class ReconcilerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.listing_epoch is not None and self.snapshot is None)
     @rule()
     def take_snapshot(self) -> None:
-        self.snapshot = Listed(set(self.actual), expiring=set(self.ending))
+        self.snapshot = Listed(set(self.actual), expiring=set(self.expiring))
 
     @precondition(lambda self: self.snapshot is not None)
     @rule()
     def hear_listing(self) -> None:
         assert self.snapshot is not None
         if self.listing_epoch == self.reconciler.epoch:
-            self.reconciler.compare(self.snapshot)
+            self.reconciler.compare(self.snapshot, 0.0)
         self.listing_epoch = self.snapshot = None
 
     @invariant()
     def what_is_said_to_hold_holds(self) -> None:
         if not self.unnoticed_loss:
-            held = {subject for subject in SUBJECTS if self.reconciler.holds(subject)}
+            held = {
+                subject
+                for subject in SUBJECTS
+                if self.reconciler.in_force_since(subject) is not None
+            }
             assert held <= self.actual & self.wanted
 
     @invariant()
     def new_bans_always_find_a_slot(self) -> None:
         jobs = self.sent + self.answered
         assert len(jobs) <= SLOTS
-        assert sum(job.bulk for job in jobs) < SLOTS
+        assert sum(job.is_restore for job in jobs) < SLOTS
 
     def teardown(self) -> None:
         """After all events are over, one listing and the jobs that follow make all things right."""
@@ -139,12 +145,12 @@ class ReconcilerMachine(RuleBasedStateMachine):
         self.take_snapshot()
         self.hear_listing()
         self.settle()
-        assert (self.actual, self.ending) == (self.wanted, set())
+        assert (self.actual, self.expiring) == (self.wanted, set())
         assert (self.reconciler.in_force(), self.reconciler.pending()) == (len(self.wanted), 0)
 
     def carry_out(self, job: Job) -> None:
         (self.actual.add if job.add else self.actual.discard)(job.subject)
-        self.ending.discard(job.subject)
+        self.expiring.discard(job.subject)
 
     def settle(self) -> None:
         self.start()

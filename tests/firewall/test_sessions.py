@@ -141,7 +141,8 @@ async def test_what_stands_in_the_way_is_said_once(
         await sessions.cut([HOST])
         assert sessions.state() == "ready"
     assert [log["event"] for log in logs] == [
-        f"Cannot cut connections of banned addresses: {problem}"
+        f"cannot cut connections of banned addresses: {problem}",
+        "connections of banned addresses are cut again",
     ]
 
 

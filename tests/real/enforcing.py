@@ -65,7 +65,7 @@ async def at_work(
         firewall,
         SystemClock(),
         cut=None,
-        in_force=lambda _subject, _ticks: None,
+        on_in_force=lambda _report: None,
         audit=audit,
         pauses=(0.1, 0.4),
     )

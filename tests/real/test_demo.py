@@ -101,7 +101,7 @@ def test_show(terminal: Terminal, tmp_path: Path) -> None:
     terminal.read_until("")
     assert terminal.process.wait(HANG_S) == 0
     assert "bans stay in force" in terminal.text
-    assert "Firewall is down" not in terminal.text, "Ctrl-C reached firewalld"
+    assert "firewall is down" not in terminal.text, "Ctrl-C reached firewalld"
     assert "Traceback" not in terminal.text
     assert left(terminal, tmp_path) == []
 

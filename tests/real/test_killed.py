@@ -92,7 +92,7 @@ class Mortal(Running):
         """Starts it; returns when it has compared the firewall with its bans."""
         self.lives += 1
         super().start()
-        self.wait(lambda: self.log().count("Firewall is up") == self.lives, "the firewall is up")
+        self.wait(lambda: self.log().count("firewall is up") == self.lives, "the firewall is up")
 
     def status(self) -> dict[str, Any]:
         try:

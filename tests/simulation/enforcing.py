@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from mailbanned.address import Subject
-from mailbanned.firewall import Enforcer, FirewallDown, Interim
+from mailbanned.firewall import Enforcer, FirewallDown, InForce, Interim
 from tests.simulation.firewalls import Connection, Host
 from tests.simulation.simulation import SCHEDULING, Move, Outcome, Run, draw
 
@@ -70,7 +70,7 @@ class EnforcerRun(Run):
         refused = set(_SUBJECTS[len(_SUBJECTS) - scenario.refused :])
         self._host = Host(self.loop, self.clock, refused, self.note, orderly=not scenario.audits)
         self._bans: dict[Subject, float | None] = {}
-        self._untold: set[Subject] = set()
+        self._unreported: set[Subject] = set()
         self._enforcer: Enforcer | None = None
         self._interim: Interim | None = None
         self._connection = Connection(self._host, self.fail)
@@ -98,20 +98,18 @@ class EnforcerRun(Run):
         self._connection = Connection(host, self.fail)
         self._interim = None
         if self._scenario.interim:
-            self._interim = Interim(
-                host.kernel, self.clock, until=self._until, kept_out=self._kept_out
-            )
+            self._interim = Interim(host.kernel, self.clock, until=self._until)
         self._enforcer = Enforcer(
             self._connection,
             self.clock,
             cut=self._cut,
-            in_force=self._in_force,
+            on_in_force=self._on_in_force,
             until=self._until,
             interim=self._interim,
             audit=30.0 if self._scenario.audits else _NEVER_S,
         )
         self._enforcer.restore(self._bans)
-        self._untold = set(self._bans)
+        self._unreported = set(self._bans)
         self._run(self._enforcer.run())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -144,6 +142,7 @@ class EnforcerRun(Run):
         while self.loop.work:
             self.loop.finish(self.loop.work[0])
         self.note("FLUSH")
+        self._connection.flushing = True
         self._run(self._flush_all(self._enforcer))
 
     async def _flush_all(self, enforcer: Enforcer) -> None:
@@ -161,22 +160,22 @@ class EnforcerRun(Run):
         self._host.uncut -= set(subjects)
         await self.loop.pause("cut", lambda: None)
 
-    def _in_force(self, subject: Subject, ticks: float) -> None:
+    def _on_in_force(self, report: InForce) -> None:
+        subject, now = report.subject, self.clock.monotonic()
         self.note(f"in force: {subject}")
         rules = self._host.rules
-        if ticks != self.clock.monotonic():
+        assert self._enforcer is not None
+        since = self._enforcer.in_force_since(subject)
+        if since is None or not report.dropped_since <= now >= since:
             self.fail("the time of a ban is not that of its rule")
-        if subject not in self._untold:
+        if self._interim is None and report.dropped_since != now:
+            self.fail("the packets of a ban were dropped before its rule was there")
+        if subject not in self._unreported:
             self.fail(f"in force was said once more than wanted: {subject}")
         is_heard = self._enforces()  # no more losses are heard of while it ends
         if is_heard and subject not in rules.ends and subject not in rules.excused:
             self.fail(f"was said to be in force and is not: {subject}")
-        self._untold.discard(subject)
-
-    def _kept_out(self, subject: Subject, _ticks: float) -> None:
-        kernel = self._host.kernel
-        if not kernel.has(subject) and subject not in kernel.expired:
-            self.fail(f"was said to be kept out and is not: {subject}")
+        self._unreported.discard(subject)
 
     # ---- What must always hold ----------------------------------------------------------------
 
@@ -188,6 +187,9 @@ class EnforcerRun(Run):
         if self._enforcer is None or not self._enforces():
             return
         held = {s for s in self._bans if s in rules.ends or s in rules.excused}
+        for subject in self._bans:
+            if self._enforcer.in_force_since(subject) is not None and subject not in held:
+                self.fail(f"is said to be in force and is not: {subject}")
         state = self._enforcer.state()
         if state.bans_in_force > len(held):
             self.fail(f"more bans are said to be in force than can be: {state.bans_in_force}")
@@ -225,8 +227,8 @@ class EnforcerRun(Run):
             self.fail(f"there and not wanted: {', '.join(sorted(surplus))}")
         if (state.state, state.bans_in_force, state.pending) != ("up", len(wanted), 0):
             self.fail(f"the state is not that of the firewall: {state}")
-        if untold := self._untold - refused:
-            self.fail(f"was never said to be in force: {', '.join(sorted(untold))}")
+        if unreported := self._unreported - refused:
+            self.fail(f"was never said to be in force: {', '.join(sorted(unreported))}")
         if uncut := self._host.uncut & wanted & held:
             self.fail(f"was never cut: {', '.join(sorted(uncut))}")
         if self._connection.in_flight or self._connection.asking:
@@ -259,13 +261,13 @@ class EnforcerRun(Run):
         end = max(end, inf if before is None else before)
         self._bans[subject] = None if end == inf else end
         if self._enforcer is not None and self.is_running():
-            self._untold.add(subject)
+            self._unreported.add(subject)
             self._enforcer.want(subject)
 
     def _unwant(self, subject: Subject) -> None:
         self.note(f"unwant {subject}")
         del self._bans[subject]
-        self._untold.discard(subject)
+        self._unreported.discard(subject)
         if self._enforcer is not None and self.is_running():
             self._enforcer.unwant(subject)
 

@@ -153,7 +153,7 @@ class Connection:
 
     asking: how many calls of `connect` and `listed` are under way.
     in_flight: the subjects of the changes that are under way. wrong: called for a broken promise.
-    flushing: whether it was connected once more after it was closed.
+    flushing: whether the enforcer has ended, and all bans are being removed.
     """
 
     name = "simulated"
@@ -174,7 +174,7 @@ class Connection:
         self._wrong = wrong
 
     async def connect(self) -> None:
-        self.flushing, self.closed = self.closed, False
+        self.closed = False
         await self._ask("connect", lambda: None)
 
     async def list_bans(self) -> Listed:

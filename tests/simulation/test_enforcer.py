@@ -17,6 +17,8 @@ KEPT = {
     856: "an interim ban was forgotten when a change failed, and outlived the ban",
     2686: "an interim ban lapsed while it was put again, and nothing was cut",
     102362: "an interim ban of an earlier run was believed in for longer than it lasted",
+    197853650227: "an interim ban whose renewal failed kept its old end when it was added later",
+    197853653473: "a flush after one that was stopped was judged as if bans were enforced",
 }
 
 
