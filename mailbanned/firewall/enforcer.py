@@ -290,8 +290,7 @@ class Enforcer:
             self._cutter.request(record.subject, urgent=is_new)
 
     def _report(self, record: EnforcedBan, dropped_since: float) -> None:
-        bans = tuple(record.unreported)
-        record.unreported.clear()
+        bans, record.unreported = record.unreported, ()
         self._reconciler.settle(record)
         self._check_settled()
         self._on_in_force(InForce(record.subject, bans, dropped_since))

@@ -66,7 +66,7 @@ class Reconciler:
         """
         record = self._demand(subject)
         if ban is not None:
-            record.unreported.append(ban)
+            record.unreported += (ban,)
         if not record.is_in_force:
             record.advance(RuleEvent.DEMANDED)
             self._new.append(subject)
@@ -81,7 +81,7 @@ class Reconciler:
             self._demand(subject)
         for ban in unreported:
             if record := self._bans.get(ban.subject):
-                record.unreported.append(ban)
+                record.unreported += (ban,)
 
     def unwant(self, subject: Subject) -> None:
         """The subject is no longer to be banned."""
@@ -89,7 +89,7 @@ class Reconciler:
         if record is None:
             return
         self.settle(record)
-        record.unreported.clear()
+        record.unreported = ()
         record.is_wanted = False
         record.advance(RuleEvent.DEMANDED)
         self._removals.append(subject)
@@ -176,20 +176,22 @@ class Reconciler:
         for subject in (listed.complete | listed.partial) - self._bans.keys() - changed:
             self._bans[subject] = EnforcedBan(subject)
         now_in_force, vanished = [], 0
+        missing, surplus = deque[Subject](), deque[Subject]()
         for record in self._not_settled(listed):
-            if record.subject in changed:
-                continue
-            was_in_force = record.is_in_force
-            record.advance(_event(record.subject, listed), at)
-            if record.is_in_force and not was_in_force:
-                now_in_force.append(record)
-            vanished += was_in_force and not record.is_in_force
-            self._drop_if_over(record)
+            if record.subject not in changed:
+                was_in_force = record.is_in_force
+                record.advance(_event(record.subject, listed), at)
+                if record.is_in_force and not was_in_force:
+                    now_in_force.append(record)
+                vanished += was_in_force and not record.is_in_force
+                self._drop_if_over(record)
+            if record.needs_add:
+                missing.appendleft(record.subject)
+            elif record.needs_removal:
+                surplus.append(record.subject)
         self._new.clear()  # all that waited until now is among the restores; a new ban goes first
-        todo = self._not_settled(listed)
-        self._restores = deque(record.subject for record in reversed(todo) if record.needs_add)
-        self._removals = deque(record.subject for record in todo if record.needs_removal)
-        return Diff(now_in_force, vanished, len(self._restores), len(self._removals))
+        self._restores, self._removals = missing, surplus
+        return Diff(now_in_force, vanished, len(missing), len(surplus))
 
     def _not_settled(self, listed: Listed) -> list[EnforcedBan]:
         """Returns the records for which a listing may leave something to do, oldest first.
@@ -244,7 +246,8 @@ class Reconciler:
             self._new.append(job.subject)
         elif record.needs_removal:
             self._removals.append(job.subject)
-        self._drop_if_over(record)
+        else:
+            self._drop_if_over(record)
         return record
 
     def _drop_if_over(self, record: EnforcedBan) -> None:
