@@ -1,4 +1,4 @@
-"""A scripted firewall, and the list of what its enforcer has told."""
+"""A scripted firewall, and the list of what its enforcer has reported."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ async def firewall() -> ScriptedFirewall:
 
 
 @pytest.fixture
-async def told() -> list[Subject]:
-    """The subjects that the enforcer has told to be in force."""
+async def reported() -> list[Subject]:
+    """The subjects that the enforcer has reported in force."""
     return []

@@ -31,7 +31,7 @@ class FirewallContract:
     """What holds for every backend."""
 
     async def test_starts_empty(self, firewall: Firewall) -> None:
-        """A firewall that was told nothing holds no bans of ours."""
+        """A firewall without any bans lists none."""
         listed = await firewall.list_bans()
         assert (listed.complete, listed.partial) == (set(), set())
 

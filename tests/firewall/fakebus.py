@@ -1,4 +1,4 @@
-"""A D-Bus daemon for tests: authenticates, answers as told, sends signals, and misbehaves."""
+"""A D-Bus daemon for tests: authenticates, answers as it shall, sends signals, and fails."""
 
 # mypy: disable-error-code="no-untyped-call"
 

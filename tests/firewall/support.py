@@ -1,4 +1,4 @@
-"""What several tests of the firewall room need: a clock, and a firewall that obeys."""
+"""What several tests of the firewall need: a clock, and a firewall that obeys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def running(enforcer: Enforcer) -> AsyncIterator[None]:
 
 
 class ManualClock:
-    """A clock that moves only when told."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -48,7 +48,7 @@ class ScriptedFirewall:
     """A firewall whose rules, speed and moods the test decides.
 
     rules: what is in force; partial: what is only partly there; ending: what it will forget soon.
-    until: the ends that it was told.
+    until: the ends that it was given.
     down: if not empty, every call raises FirewallDown with this text.
     refused: subjects that are refused for ever.
     started, done: the changes asked for and carried out, "+subject" or "-subject".
@@ -151,16 +151,16 @@ class ScriptedFirewall:
 
 def make_enforcer(
     firewall: ScriptedFirewall,
-    told: list[Subject],
+    reported: list[Subject],
     audit: float = NEVER,
     pauses: tuple[float, float] = (0.01, 0.02),
 ) -> Enforcer:
-    """An enforcer that cuts nobody, notes in `told` what came into force, and pauses briefly."""
+    """An enforcer that cuts no connections, notes what came into force, and pauses briefly."""
     return Enforcer(
         firewall,
         ManualClock(),
         cut=None,
-        on_in_force=lambda report: told.append(report.subject),
+        on_in_force=lambda report: reported.append(report.subject),
         audit=audit,
         pauses=pauses,
     )

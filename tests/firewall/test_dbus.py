@@ -20,7 +20,7 @@ TIMEOUT = 5.0
 
 
 class Client:
-    """A SystemBus, with what it heard."""
+    """A SystemBus, with the signals it received."""
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
@@ -152,8 +152,8 @@ async def test_a_call_without_an_answer_ends(server: FakeBus) -> None:
     await client.bus.close()
 
 
-async def test_a_broken_connection_ends_all_calls_and_is_told_once(server: FakeBus) -> None:
-    """FirewalldApi in flight fail, later ones fail at once, and the loss is told a single time."""
+async def test_a_broken_connection_ends_all_calls_and_is_reported_once(server: FakeBus) -> None:
+    """Calls in flight fail, later ones fail at once, and the loss is reported once."""
     server.answers["Sleep"] = silence
     client = Client()
     await client.bus.open(server.address)

@@ -15,12 +15,12 @@ from tests.waiting import skipped_time, until
 
 
 class Bench:
-    """An enforcer over a scripted firewall, and what it told."""
+    """An enforcer over a scripted firewall, and what it reported."""
 
     def __init__(self, *rules: Subject) -> None:
         self.firewall = ScriptedFirewall(rules)
         self.clock = ManualClock()
-        self.told: list[tuple[Subject, float]] = []
+        self.reported: list[tuple[Subject, float]] = []
         self.cuts: list[set[Subject]] = []
         self.cutting = asyncio.Event()
         self.cutting.set()
@@ -28,7 +28,7 @@ class Bench:
             self.firewall,
             self.clock,
             cut=self.cut,
-            on_in_force=lambda report: self.told.append((report.subject, report.dropped_since)),
+            on_in_force=lambda report: self.reported.append((report.subject, report.dropped_since)),
             audit=NEVER,
         )
 
@@ -40,7 +40,7 @@ class Bench:
         await until(lambda: self.enforcer.state().state == "up", "the firewall is up")
 
     async def settled(self, in_force: int) -> None:
-        """All work is done, with so many bans in force."""
+        """All work is done, with N bans in force."""
         await until(
             lambda: (
                 self.enforcer.state().bans_in_force == len(self.firewall.rules) == in_force
@@ -56,7 +56,7 @@ async def bench() -> Bench:
 
 
 async def test_settled_once_the_old_bans_are_in_force() -> None:
-    """Whoever waits for it finds them there, those that were there already included."""
+    """After that all are there, those that were there already included."""
     held, *lost = subjects(3)
     bench = Bench(held)
     bench.firewall.hold()
@@ -71,7 +71,7 @@ async def test_settled_once_the_old_bans_are_in_force() -> None:
 
 @pytest.mark.parametrize("down", ["", "there is none"])
 async def test_settled_with_nothing_to_wait_for(bench: Bench, down: str) -> None:
-    """Without old bans, and without a firewall, nobody is kept waiting."""
+    """Without old bans, and without a firewall, nothing waits."""
     bench.firewall.down = down
     bench.enforcer.restore(subjects(3) if down else [])
     async with running(bench.enforcer):
@@ -90,22 +90,22 @@ async def test_settled_without_those_that_never_come(bench: Bench) -> None:
         assert not bench.enforcer.settled.is_set()
         bench.firewall.flow()
         await bench.enforcer.settled.wait()
-    assert bench.told == []
+    assert bench.reported == []
 
 
-async def test_a_ban_is_put_and_told_with_the_time_it_came_into_force(bench: Bench) -> None:
-    """`in_force` is called once, with the clock as it was when the firewall had confirmed."""
+async def test_a_ban_is_added_and_reported_with_the_time_it_came_into_force(bench: Bench) -> None:
+    """`on_in_force` is called once, with the clock as it was when the firewall had confirmed."""
     [subject] = subjects(1)
     async with running(bench.enforcer):
         await bench.up()
         bench.firewall.hold()
         bench.enforcer.want(subject)
         await until(lambda: bench.firewall.started, "the ban is under way")
-        assert bench.told == []
+        assert bench.reported == []
         bench.clock.time = 1234.5
         bench.firewall.flow()
         await bench.settled(1)
-    assert bench.told == [(subject, 1234.5)]
+    assert bench.reported == [(subject, 1234.5)]
     assert bench.firewall.done == [f"+{subject}"]
 
 
@@ -136,7 +136,7 @@ async def test_restores_what_is_missing_and_removes_what_is_left_over() -> None:
     assert bench.firewall.done[:3] == [f"+{wanted[n]}" for n in (3, 2, 0)]
     removed = {f"-{subject}" for subject in (*leftovers, *subjects(1, net=3))}
     assert set(bench.firewall.done[3:]) == removed
-    assert sorted(subject for subject, _ in bench.told) == sorted(wanted)
+    assert sorted(subject for subject, _ in bench.reported) == sorted(wanted)
 
 
 async def test_new_bans_overtake_restored_ones(bench: Bench) -> None:
@@ -168,7 +168,7 @@ async def test_new_bans_do_not_wait_for_a_listing(bench: Bench) -> None:
         )
         bench.firewall.lose()
         await bench.settled(1)
-    assert bench.told == [(subject, 1000.0)]
+    assert bench.reported == [(subject, 1000.0)]
 
 
 async def test_ban_and_unban_in_quick_succession_end_right(bench: Bench) -> None:
@@ -194,7 +194,7 @@ async def test_ban_and_unban_in_quick_succession_end_right(bench: Bench) -> None
         await until(lambda: bench.firewall.done[-1] == f"+{stays}", "it is put again")
         await bench.settled(2)
     assert bench.firewall.rules == {stays, returns}
-    assert [subject for subject, _ in bench.told] == [stays, returns, stays]
+    assert [subject for subject, _ in bench.reported] == [stays, returns, stays]
 
 
 async def test_a_second_ban_of_the_same_subject_is_in_force_at_once(bench: Bench) -> None:
@@ -205,7 +205,7 @@ async def test_a_second_ban_of_the_same_subject_is_in_force_at_once(bench: Bench
         await bench.settled(1)
         await until(lambda: len(bench.cuts) == 1, "it is cut")
         bench.enforcer.want(subject)
-        assert bench.told == [(subject, 1000.0)] * 2
+        assert bench.reported == [(subject, 1000.0)] * 2
         await until(lambda: len(bench.cuts) == 2, "it is cut again")
     assert bench.firewall.done == [f"+{subject}"]
 
@@ -225,7 +225,7 @@ async def test_a_refused_ban_is_said_once_and_not_tried_again(bench: Bench) -> N
         f"cannot ban {bad.removesuffix('/32')}: never"
     ]
     assert bench.firewall.started.count(f"+{bad}") == 1
-    assert [subject for subject, _ in bench.told] == [good]
+    assert [subject for subject, _ in bench.reported] == [good]
 
 
 async def test_connections_are_cut_after_the_rule_and_in_batches(bench: Bench) -> None:

@@ -91,7 +91,7 @@ async def test_as_many_changes_at_a_time_as_the_firewall_likes(firewall: Scripte
 
 
 async def test_flush_removes_many_at_a_time(firewall: ScriptedFirewall) -> None:
-    """All bans go, as many at a time as the firewall likes, and a failure is told."""
+    """All bans go, as many at a time as the firewall likes, and a failure is raised."""
     firewall.max_parallel = 7
     firewall.rules = set(subjects(20))
     enforcer = make(firewall, {})

@@ -25,9 +25,9 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Subject]) -> None:
+async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, reported: list[Subject]) -> None:
     """Who hears that the firewall is back does not wait for the end of a long pause."""
-    enforcer = make_enforcer(firewall, told, pauses=(0.02, 60.0))
+    enforcer = make_enforcer(firewall, reported, pauses=(0.02, 60.0))
     firewall.down = "it is not running"
     async with running(enforcer):
         await until(lambda: firewall.connects == 7, "the next pause takes 1.28 s")
@@ -37,7 +37,7 @@ async def test_a_return_ends_the_pause(firewall: ScriptedFirewall, told: list[Su
         assert now() - began < 0.03, "no more than the first pause"
 
 
-async def test_losses_with_every_attempt_do_not_make_it_spin(told: list[Subject]) -> None:
+async def test_losses_with_every_attempt_do_not_make_it_spin(reported: list[Subject]) -> None:
     """A bus that accepts and hangs up at once is tried with pauses."""
 
     class HangsUp(ScriptedFirewall):
@@ -47,12 +47,12 @@ async def test_losses_with_every_attempt_do_not_make_it_spin(told: list[Subject]
 
     firewall = HangsUp()
     firewall.down = "the connection broke"
-    async with running(make_enforcer(firewall, told, pauses=(0.05, 0.05))):
+    async with running(make_enforcer(firewall, reported, pauses=(0.05, 0.05))):
         await asyncio.sleep(1.01)
     assert firewall.connects == 21
 
 
-async def test_pauses_grow_up_to_a_limit(told: list[Subject]) -> None:
+async def test_pauses_grow_up_to_a_limit(reported: list[Subject]) -> None:
     """The longer it is down, the less often it is tried."""
     times: list[float] = []
 
@@ -61,13 +61,15 @@ async def test_pauses_grow_up_to_a_limit(told: list[Subject]) -> None:
             times.append(now())
             raise FirewallDown("it is not running")
 
-    async with running(make_enforcer(Absent(), told, pauses=(0.02, 0.08))):
+    async with running(make_enforcer(Absent(), reported, pauses=(0.02, 0.08))):
         await until(lambda: len(times) == 6, "six attempts")
     pauses = [after - before for before, after in pairwise(times)]
     assert pauses == pytest.approx([0.02, 0.04, 0.08, 0.08, 0.08])
 
 
-async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[Subject]) -> None:
+async def test_a_ban_that_always_fails_is_tried_less_and_less_often(
+    reported: list[Subject],
+) -> None:
     """The pauses grow as well when the firewall can be reached and only the change fails."""
     times: list[float] = []
 
@@ -76,7 +78,7 @@ async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[S
             times.append(now())
             raise FirewallDown("the command failed")
 
-    enforcer = make_enforcer(Unwilling(), told, pauses=(0.02, 60.0))
+    enforcer = make_enforcer(Unwilling(), reported, pauses=(0.02, 60.0))
     enforcer.restore(subjects(1))
     async with running(enforcer):
         await until(lambda: len(times) == 5, "five attempts")
@@ -85,10 +87,10 @@ async def test_a_ban_that_always_fails_is_tried_less_and_less_often(told: list[S
 
 
 async def test_pauses_are_short_again_after_a_good_time(
-    firewall: ScriptedFirewall, told: list[Subject]
+    firewall: ScriptedFirewall, reported: list[Subject]
 ) -> None:
     """A long outage does not make the end of the next one be noticed late."""
-    enforcer = make_enforcer(firewall, told, pauses=(0.02, 60.0))
+    enforcer = make_enforcer(firewall, reported, pauses=(0.02, 60.0))
 
     async def outage() -> None:
         firewall.down = "it is not running"

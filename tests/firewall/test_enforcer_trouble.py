@@ -18,8 +18,8 @@ from tests.waiting import until
 
 
 @pytest.fixture
-async def enforcer(firewall: ScriptedFirewall, told: list[Subject]) -> Enforcer:
-    return make_enforcer(firewall, told)
+async def enforcer(firewall: ScriptedFirewall, reported: list[Subject]) -> Enforcer:
+    return make_enforcer(firewall, reported)
 
 
 async def _settled(enforcer: Enforcer, in_force: int) -> None:
@@ -31,7 +31,7 @@ async def _settled(enforcer: Enforcer, in_force: int) -> None:
 
 
 async def test_waits_for_a_firewall_that_is_not_there_yet(
-    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+    firewall: ScriptedFirewall, enforcer: Enforcer, reported: list[Subject]
 ) -> None:
     """Bans decided while the firewall is down are pending, and are put when it comes."""
     before, during = subjects(2)
@@ -48,7 +48,7 @@ async def test_waits_for_a_firewall_that_is_not_there_yet(
         await _settled(enforcer, 2)
     assert firewall.rules == {before, during}
     assert firewall.done[0] == f"+{during}"
-    assert set(told) == {before, during}
+    assert set(reported) == {before, during}
 
 
 async def test_an_outage_is_said_once_and_so_is_its_end(
@@ -75,7 +75,7 @@ async def test_an_outage_is_said_once_and_so_is_its_end(
 
 
 async def test_a_ban_that_fails_is_put_when_the_firewall_is_back(
-    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+    firewall: ScriptedFirewall, enforcer: Enforcer, reported: list[Subject]
 ) -> None:
     """A change that fails for now takes the firewall down, is held, and is tried again."""
     first, second = subjects(2)
@@ -90,13 +90,13 @@ async def test_a_ban_that_fails_is_put_when_the_firewall_is_back(
         firewall.down = ""
         await _settled(enforcer, 2)
     assert firewall.started.count(f"+{first}") == 1
-    assert told == [first, second]
+    assert reported == [first, second]
 
 
 async def test_all_bans_come_back_after_a_loss(
-    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+    firewall: ScriptedFirewall, enforcer: Enforcer, reported: list[Subject]
 ) -> None:
-    """Lost rules are put again, newest first; meanwhile they are not in force, nor told again."""
+    """Lost rules are added again, newest first; meanwhile they are not in force, nor reported."""
     bans = subjects(20)
     async with running(enforcer):
         for subject in bans:
@@ -111,12 +111,12 @@ async def test_all_bans_come_back_after_a_loss(
             firewall.flow()
             await _settled(enforcer, 20)
     assert firewall.done == [f"+{subject}" for subject in reversed(bans)]
-    assert told == bans[::-1]  # all of them had waited for the firewall
+    assert reported == bans[::-1]  # all of them had waited for the firewall
     assert [log["event"] for log in logs] == ["restoring bans: it was reloaded"]
 
 
 async def test_a_loss_while_the_rules_are_listed_is_not_overlooked(
-    firewall: ScriptedFirewall, enforcer: Enforcer, told: list[Subject]
+    firewall: ScriptedFirewall, enforcer: Enforcer, reported: list[Subject]
 ) -> None:
     """A listing that was overtaken by a loss counts for nothing."""
     bans = subjects(3)
@@ -131,7 +131,7 @@ async def test_a_loss_while_the_rules_are_listed_is_not_overlooked(
     firewall.hold()
     async with running(enforcer):
         await until(lambda: firewall.in_flight, "restoring has begun")
-        assert told == []
+        assert reported == []
         firewall.flow()
         await until(lambda: firewall.rules == set(bans), "all bans are back")
         await _settled(enforcer, 3)
@@ -178,12 +178,12 @@ async def test_an_old_failure_does_not_take_down_a_firewall_that_is_back(
     assert firewall.connects == 1
 
 
-async def test_the_audit_repairs_what_nobody_announced(
-    firewall: ScriptedFirewall, told: list[Subject]
+async def test_the_audit_repairs_what_was_not_announced(
+    firewall: ScriptedFirewall, reported: list[Subject]
 ) -> None:
     """A rule removed by hand comes back, one that came back by itself goes, others are let be."""
     bans, [stranger] = subjects(5), subjects(1, net=1)
-    enforcer = make_enforcer(firewall, told, audit=0.02)
+    enforcer = make_enforcer(firewall, reported, audit=0.02)
     enforcer.restore(bans)
     async with running(enforcer):
         await _settled(enforcer, 5)
@@ -195,4 +195,4 @@ async def test_the_audit_repairs_what_nobody_announced(
             await _settled(enforcer, 5)
     assert sorted(firewall.done) == sorted([f"+{bans[2]}", f"-{stranger}"])
     assert [log["event"] for log in logs] == ["restoring bans: they vanished from the firewall"]
-    assert told.count(bans[2]) == 1
+    assert reported.count(bans[2]) == 1

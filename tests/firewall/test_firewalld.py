@@ -203,7 +203,7 @@ async def test_a_wrecked_firewalld_is_named(bus: FakeBus) -> None:
 
 
 async def test_a_ban_right_after_a_change_of_zones_goes_to_the_new_zone(bus: FakeBus) -> None:
-    """A new ban does not wait until somebody has listed the rules to find its zone."""
+    """A new ban does not wait for a listing of the rules to find its zone."""
     async with connected(bus) as firewall:
         await firewall.add(HOST)
         bus.answers["getActiveZones"] = values("a{sa{sas}}", {"external": {"interfaces": ["eth0"]}})

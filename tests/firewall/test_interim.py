@@ -1,4 +1,4 @@
-"""Interim bans: who waits for a slow firewall is kept out, for as long as needed and no longer."""
+"""Interim bans drop the packets of bans that wait for a slow firewall, as long as needed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Kernel:
 class Scene:
     """An enforcer whose firewall does nothing until it is let, with interim bans.
 
-    told: reported to be in force. cut: whose connections were cut.
+    reported: reported to be in force. cut: whose connections were cut.
     until: when bans end.
     """
 
@@ -64,7 +64,7 @@ class Scene:
         self.clock = ManualClock()
         self.kernel = kernel or Kernel()
         self.firewall = ScriptedFirewall()
-        self.told: list[Subject] = []
+        self.reported: list[Subject] = []
         self.cut: list[Subject] = []
         self.until: dict[Subject, float | None] = {}
         self.interim = Interim(
@@ -72,7 +72,7 @@ class Scene:
         )
         self.enforcer = Enforcer(
             self.firewall, self.clock, cut=self._cut, interim=self.interim, pauses=(0.01, 0.02),
-            on_in_force=lambda report: self.told.append(report.subject), audit=NEVER,
+            on_in_force=lambda report: self.reported.append(report.subject), audit=NEVER,
         )  # fmt: skip
 
     async def _cut(self, some: object) -> None:
@@ -87,7 +87,7 @@ class Scene:
             yield
 
 
-async def test_who_waits_is_kept_out_and_never_said_to_be_in_force() -> None:
+async def test_a_waiting_ban_drops_packets_and_is_not_reported_in_force() -> None:
     """A wave is dropped while the firewall has no rule of it, and its connections are cut once."""
     scene, wave = Scene(), subjects(100)
     async with scene.held_up():
@@ -96,9 +96,9 @@ async def test_who_waits_is_kept_out_and_never_said_to_be_in_force() -> None:
         await until(lambda: set(scene.cut) == set(wave), "all are cut")
         assert set(scene.kernel.ends) == set(wave)
         assert all(scene.interim.is_dropping(subject) for subject in wave)
-        assert (scene.told, scene.enforcer.state().pending) == ([], 100)
+        assert (scene.reported, scene.enforcer.state().pending) == ([], 100)
         scene.firewall.flow()
-        await until(lambda: len(scene.told) == 100, "all are in force")
+        await until(lambda: len(scene.reported) == 100, "all are in force")
         (last,) = subjects(1, net=1)
         scene.enforcer.want(last)
         await until(lambda: last in scene.cut, "what is asked for after them is cut")
@@ -106,7 +106,7 @@ async def test_who_waits_is_kept_out_and_never_said_to_be_in_force() -> None:
 
 
 async def test_it_ends_by_itself_after_a_minute_or_with_the_ban() -> None:
-    """What the kernel is told to forget: after a minute and what the line takes, or before."""
+    """The kernel forgets it after a minute and the time of the queue, or with the ban."""
     scene, (some, brief) = Scene(), subjects(2)
     scene.until = {brief: scene.clock.now() + 5}
     async with scene.held_up():
@@ -128,7 +128,7 @@ async def test_unbanned_is_let_in() -> None:
         scene.enforcer.want(other)
         await asyncio.sleep(0)
         scene.enforcer.unwant(other)
-        await until(lambda: not scene.kernel.ends, "nobody is kept out")
+        await until(lambda: not scene.kernel.ends, "no packets are dropped")
         scene.enforcer.want(one)
         await until(lambda: one in scene.kernel.ends, "it is kept out again")
 
@@ -156,7 +156,7 @@ async def test_put_again_just_after_its_end() -> None:
         await until(lambda: subject in scene.kernel.replaced, "it has a new end")
 
 
-async def test_a_reload_lets_nobody_in() -> None:
+async def test_a_reload_leaves_no_gap() -> None:
     """Bans that the firewall lost are dropped again at once, all of them together."""
     scene, bans = Scene(), subjects(300)
     async with running(scene.enforcer):
@@ -183,7 +183,7 @@ async def test_a_new_ban_is_in_the_next_round() -> None:
         await asyncio.sleep(0)
     scene.interim.add([fresh])
     await until(lambda: len(scene.kernel.ends) == 2001, "all are kept out")
-    rounds = [fresh in one for one in scene.kernel.rounds]
+    rounds = [fresh in round_ for round_ in scene.kernel.rounds]
     assert rounds.index(True) <= 2 < len(rounds)
     task.cancel()
 
@@ -223,7 +223,7 @@ async def test_without_it_bans_wait_for_the_firewall() -> None:
         async with running(scene.enforcer):
             scene.enforcer.want(one)
             scene.enforcer.want(other)
-            await until(lambda: len(scene.told) == 2, "both are in force")
+            await until(lambda: len(scene.reported) == 2, "both are in force")
             await until(lambda: set(scene.cut) == {one, other}, "both are cut")
             assert scene.interim.state() == "unable: nft is not there"
             scene.kernel.down = ""
@@ -239,7 +239,7 @@ async def test_without_it_bans_wait_for_the_firewall() -> None:
 
 
 async def test_flush_takes_the_interim_bans_too() -> None:
-    """When all bans are to go, nobody is kept out for the rest of a minute."""
+    """When all bans are to go, no packets are dropped for the rest of a minute."""
     scene, wave = Scene(), subjects(3)
     async with scene.held_up():
         for subject in wave:

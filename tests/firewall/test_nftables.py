@@ -164,7 +164,7 @@ async def test_nothing_but_networks_reaches_nft(nft: FakeNft, firewall: Nftables
     assert nft.scripts() == []
 
 
-async def test_whoever_stops_waiting_stops_nobody_else(nft: FakeNft, firewall: Nftables) -> None:
+async def test_a_cancelled_wait_ends_no_other_change(nft: FakeNft, firewall: Nftables) -> None:
     """A change that is under way is carried out, for the others that are in it and for itself."""
     nft.answer(held=True)
     leaves = asyncio.create_task(firewall.add(HOST))
@@ -182,7 +182,7 @@ async def test_whoever_stops_waiting_stops_nobody_else(nft: FakeNft, firewall: N
 
 
 async def test_lists_nothing_before_a_table_is_there(nft: FakeNft, firewall: Nftables) -> None:
-    """A table that somebody deleted holds no bans; it is made again for those to come."""
+    """A table that was deleted holds no bans; it is made again for those to come."""
     nft.answer(complaint=GONE)
     nft.then()
     assert await firewall.list_bans() == Listed(set())

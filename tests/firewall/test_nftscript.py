@@ -47,7 +47,7 @@ def listing(items: list[dict[str, Any]]) -> bytes:
           "ip6 saddr & ffff:ffff:ffff:fff8:: @ipv6_61 reject"]),
     ],
 )  # fmt: skip
-def test_a_place_is_a_set_and_a_chain_that_looks_the_sender_up(
+def test_a_prefix_set_is_a_set_and_a_chain_that_looks_the_sender_up(
     prefix_set: PrefixSet, verdict: Verdict, rules: list[str]
 ) -> None:
     """The sender's address, cut to the length of the set, decides; the host itself is spared."""
@@ -65,7 +65,7 @@ def test_a_place_is_a_set_and_a_chain_that_looks_the_sender_up(
     assert written == ["iif lo accept", *rules]
 
 
-def test_a_subject_has_its_place() -> None:
+def test_a_subject_has_its_set() -> None:
     """The length of its prefix decides, so overlapping networks never meet in one set."""
     assert set_for(Subject("192.0.2.0/24")) == (PrefixSet(4, 24), "192.0.2.0")
     assert set_for(Subject("192.0.2.0/32")) == (PrefixSet(4, 32), "192.0.2.0")
@@ -73,7 +73,7 @@ def test_a_subject_has_its_place() -> None:
 
 
 def test_bans_are_read_with_their_ends() -> None:
-    """Elements with and without an end are bans; those that end soon are told apart."""
+    """Elements with and without an end are bans; those that end soon are expiring."""
     elements = (
         "192.0.2.1",
         {"elem": {"val": "192.0.2.2", "timeout": 900, "expires": 100}},

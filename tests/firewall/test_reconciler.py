@@ -28,7 +28,7 @@ def test_new_bans_go_first_and_the_newest_are_restored_first() -> None:
 
 
 def test_a_refused_ban_is_neither_in_force_nor_pending_nor_tried_again() -> None:
-    """Until somebody wants it once more, a refused ban is left alone."""
+    """Until it is wanted once more, a refused ban is left alone."""
     [subject] = subjects(1)
     reconciler = Reconciler(4, 3)
     reconciler.want(subject)

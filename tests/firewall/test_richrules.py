@@ -81,7 +81,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("text", FOREIGN)
 def test_rules_of_others_are_not_ours(text: str) -> None:
-    """A rule that differs from our form in any way belongs to somebody else."""
+    """A rule that differs from our form in any way is not ours."""
     assert parse(text) is None
 
 
@@ -94,6 +94,6 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 
 @pytest.mark.parametrize("subject", ["192.0.2.0/24", "2001:db8::/48", "2001:db8::/65"])
 def test_a_network_that_an_administrator_may_write_is_not_recognisable(subject: Subject) -> None:
-    """Only /32, /128 and /64, which nobody needs to write, prove that a rule is ours."""
+    """Only /32, /128 and /64, which need not be written out, prove that a rule is ours."""
     assert require_bannable(subject)
     assert not is_recognisable(subject)

@@ -94,7 +94,7 @@ async def test_a_wave_is_cut_in_few_calls(ss: FakeSS) -> None:
 
 
 @pytest.mark.parametrize("subjects", [[], ["127.0.0.1/32", "::/0", "0.0.0.0/0", "junk", ""]])
-async def test_nobody_is_cut_without_a_proper_subject(ss: FakeSS, subjects: list[Subject]) -> None:
+async def test_nothing_is_cut_without_a_proper_subject(ss: FakeSS, subjects: list[Subject]) -> None:
     """Nobody means no call: an empty or boundless filter would end every connection there is."""
     await Sessions(str(ss.path), timeout=HANG_S).cut(subjects)
     assert ss.calls() == []
@@ -124,10 +124,10 @@ async def test_nothing_to_cut_is_success(ss: FakeSS) -> None:
         ({"listing": ENDED}, "the kernel is built without INET_DIAG_DESTROY"),
     ],
 )
-async def test_what_stands_in_the_way_is_said_once(
+async def test_a_problem_is_logged_once(
     ss: FakeSS, behaviour: dict[str, str], problem: str
 ) -> None:
-    """A missing capability or kernel option is one line in the log, and the state until a cut."""
+    """A missing capability or kernel option is logged once, as is its end, and is the state."""
     sessions = Sessions(str(ss.path), timeout=HANG_S)
     with capture_logs() as logs:
         ss.behave(**behaviour)  # type: ignore[arg-type]

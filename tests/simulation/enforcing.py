@@ -1,7 +1,8 @@
 """One run of the enforcer and its interim bans against a firewall that does as it likes.
 
-Whatever happens: what is said to be in force is in force, or was lost without a chance to hear of
-it; who waits is kept out; and when all has settled the firewall holds exactly what is wanted.
+Whatever happens: a ban reported in force is in force, or was lost without a chance to notice; the
+packets of a ban that waits are dropped; and when all has settled the firewall holds exactly the
+wanted bans.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ class EnforcerRun(Run):
         now = self.clock.now()
         for subject in _SUBJECTS:
             if interim.is_dropping(subject) and not kernel.has(subject):
-                self.fail(f"interim bans do not keep out: {subject}")
+                self.fail(f"interim bans do not drop: {subject}")
         if self._connection.asking:
             return
         unsure = held | self._host.refused | kernel.doubtful | kernel.expired
@@ -325,11 +326,11 @@ class EnforcerRun(Run):
                 self.loop.finish(work)
 
     def _meddle(self, subject: Subject, how: int) -> None:
-        """Somebody else changes a rule of ours without a word."""
+        """Another program changes a rule of ours without notice."""
         if self._connection.flushing or not self._scenario.audits:
             return
         rules = self._host.rules
-        self.note(f"somebody meddles with {subject}")
+        self.note(f"another program changes {subject}")
         if subject in rules.ends:
             rules.lose(subject)
             if how % 2:
@@ -368,7 +369,7 @@ class EnforcerRun(Run):
 
 
 class EnforcerSimulation:
-    """The enforcer, its plan and its interim bans."""
+    """The enforcer, its reconciler and its interim bans."""
 
     name = "enforcer"
     counts = ()

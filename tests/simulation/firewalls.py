@@ -1,4 +1,4 @@
-"""A firewall and the interim bans' kernel for simulations: what they do happens when a run says so.
+"""A simulated firewall and kernel with interim bans: calls take effect when the run says so.
 
 A call may be performed late, fail before or after it took effect, go unanswered, or happen although
 its caller was cancelled.
@@ -83,7 +83,7 @@ class Host:
 
 
 class Rules:
-    """The rules of the firewall, and who may be excused for believing in rules that are gone.
+    """The rules of the firewall, and those whose loss the enforcer could not have noticed.
 
     ends: when a rule is forgotten, by subject. partial: rules of which a part is left.
     up: whether the firewall answers. signal_due: a loss is going to be made known.

@@ -1,4 +1,4 @@
-"""The enforcer, its plan and its interim bans, in simulated orders of events."""
+"""The enforcer, its reconciler and its interim bans, in simulated orders of events."""
 
 from __future__ import annotations
 
