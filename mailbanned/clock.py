@@ -39,3 +39,15 @@ def iso(at: float | None) -> str | None:
     if at is None:
         return None
     return datetime.fromtimestamp(at).astimezone().isoformat()
+
+
+def format_duration(seconds: float | None) -> str:
+    """A duration as the configuration writes it: "7d", "1d12h", "90s"; None is "permanent"."""
+    if seconds is None:
+        return "permanent"
+    left, parts = round(seconds), []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if left >= size:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(parts[:2]) or "0s"

@@ -12,6 +12,8 @@ import os
 import sys
 from typing import Any, Literal
 
+from mailbanned.escape import escape_control
+
 # structlog would load rich, which takes 4 MB, for tracebacks that are never printed here.
 _WITHOUT = "rich" not in sys.modules
 if _WITHOUT:
@@ -88,15 +90,6 @@ class Condition:
         if self.text:
             self.text = ""
             self._log.info(text, **values)
-
-
-def escape_control(text: str) -> str:
-    """Text from outside with its control characters escaped, so that no name steers a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def _printable(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:

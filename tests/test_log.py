@@ -14,7 +14,8 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailbanned.log import Form, configure_logging, escape_control, get_logger
+from mailbanned.escape import escape_control
+from mailbanned.log import Form, configure_logging, get_logger
 
 FORMS: list[Form] = ["text", "keyvalue", "json"]
 HOSTILE = [

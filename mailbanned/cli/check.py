@@ -1,4 +1,4 @@
-"""`mailbanned check`: is the configuration good, and do its filters catch what they promise?"""
+"""`mailbanned check`: validates the configuration, and runs the samples of its filters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailbanned.cli.common import BAD_CONFIG, Options, json_option, load, print_json, span
+from mailbanned.cli.common import BAD_CONFIG, Options, json_option, load, print_json
+from mailbanned.clock import format_duration
 
 if TYPE_CHECKING:
     from mailbanned.config import Config
@@ -26,33 +27,38 @@ def check(ctx: click.Context, options: Options, as_json: bool) -> None:
         print_json(document)
         ctx.exit(0 if document["ok"] else BAD_CONFIG)
     config = load(path)
-    click.echo(f"{path}: good")
+    click.echo(f"{path}: OK")
     for rules in config.jails:
-        unknown = ", unknown accounts only" if rules.unknown_accounts else ""
-        grows = f", then {rules.bantime_factor:g} times as long" if rules.bantime_factor > 1 else ""
-        click.echo(
-            f"  {rules.name}: {rules.maxretry} in {span(rules.findtime)} of {rules.source} "
-            f"({rules.filter}{unknown}) -> banned {span(rules.bantime)}{grows}{_widens(rules)}"
-        )
+        click.echo(f"  {rules.name}: {_summary(rules)}")
     for rules in config.disabled:
-        click.echo(f"  {rules.name}: rests (enabled = false)")
-    samples = sum(len(one.samples) for one in config.filters.values())
-    click.echo(f"  {len(config.filters)} filters, all {samples} samples as they should be")
+        click.echo(f"  {rules.name}: disabled")
+    samples = sum(len(filter_.samples) for filter_ in config.filters.values())
+    click.echo(f"  {len(config.filters)} filters, all {samples} samples pass")
     for hint in _hints(config):
         click.echo(f"mailbanned: {hint}", err=True)
 
 
-def _widens(rules: JailSettings) -> str:
-    if not rules.widen_after:
-        return ""
-    return f"; {rules.widen_after} of a /{rules.widen_ipv4} (/{rules.widen_ipv6}): all of it"
+def _summary(rules: JailSettings) -> str:
+    unknown = ", unknown accounts only" if rules.unknown_accounts else ""
+    grows = f", then {rules.bantime_factor:g} times as long" if rules.bantime_factor > 1 else ""
+    widens = ""
+    if rules.widen_after:
+        networks = f"/{rules.widen_ipv4} (/{rules.widen_ipv6})"
+        widens = f"; {rules.widen_after} of a {networks}: all of it"
+    return (
+        f"{rules.maxretry} in {format_duration(rules.findtime)} of {rules.source} "
+        f"({rules.filter}{unknown}) -> banned {format_duration(rules.bantime)}{grows}{widens}"
+    )
 
 
 def _hints(config: Config) -> list[str]:
-    """What is allowed but surely not meant; filters that nobody has looked at among it."""
-    own = sorted((config.path.parent / "filters").glob("*.toml"))
-    idle = [str(path) for path in own if path.stem not in config.filters]
-    return [*config.warnings, *(f"{path} was not checked, since no jail uses it" for path in idle)]
+    """What is allowed but surely not meant, and filters that were not checked."""
+    filters = sorted((config.path.parent / "filters").glob("*.toml"))
+    unused = [str(path) for path in filters if path.stem not in config.filters]
+    return [
+        *config.warnings,
+        *(f"{path} was not checked, since no jail uses it" for path in unused),
+    ]
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -70,5 +76,10 @@ def _document(path: Path) -> dict[str, Any]:
     jails = [rules.name for rules in config.jails]
     hints = _hints(config)
     return {
-        "version": 1, "ok": True, "path": str(path), "errors": [], "jails": jails, "hints": hints
-    }  # fmt: skip
+        "version": 1,
+        "ok": True,
+        "path": str(path),
+        "errors": [],
+        "jails": jails,
+        "hints": hints,
+    }

@@ -1,4 +1,4 @@
-"""What the verbs share: options, exit codes, talking to the daemon, printing."""
+"""What the commands share: options, exit codes, talking to the daemon, printing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailbanned.escape import escape_control
+
 if TYPE_CHECKING:
     from mailbanned.config import Config, ConfigError
 
@@ -25,8 +27,8 @@ BAD_CONFIG = 78
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Fault(Exception):
-    """Ends a verb: a sentence for stderr and an exit code."""
+class CliError(Exception):
+    """Ends a command: a sentence for stderr and an exit code."""
 
     def __init__(self, sentence: str, code: int = FAILED) -> None:
         super().__init__(sentence)
@@ -35,13 +37,13 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options. named: somebody said which configuration is meant."""
+    """The global options. named: the configuration was named by an option or the environment."""
 
     config: Path
     named: bool
 
     def file(self) -> Path:
-        """The configuration to read: the named one, the host's, else the one that is shipped."""
+        """The configuration to read: the named one, else the host's, else the shipped one."""
         if self.named or os.path.lexists(self.config):
             return self.config
         from mailbanned.config import SHIPPED
@@ -50,67 +52,69 @@ class Options:
 
 
 def json_option(function: Function) -> Function:
-    """The --json flag that every printing verb has."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document.")(function)
+    """Adds the --json flag, which every command that prints data has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(
+        function
+    )
 
 
 def load(path: Path) -> Config:
-    """The configuration, or a Fault with everything that is wrong with it."""
+    """Loads the configuration. Raises CliError with everything that is wrong with it."""
     from mailbanned.config import ConfigError
     from mailbanned.config.load import load as read
 
     try:
         return read(path)
     except ConfigError as error:
-        raise config_fault(error) from None
+        raise config_error(error) from None
 
 
-def config_fault(error: ConfigError) -> Fault:
-    """All problems of a configuration, one a line; what shows the place stands below, indented."""
+def config_error(error: ConfigError) -> CliError:
+    """An error that lists all problems of a configuration; excerpts follow indented."""
     lines = []
     for problem in error.problems:
-        lines.append(f"  {shown(str(problem))}")
-        lines += [f"      {shown(line)}" for line in problem.shown.split("\n") if line]
+        lines.append(f"  {escape_control(str(problem))}")
+        lines += [f"      {escape_control(line)}" for line in problem.shown.split("\n") if line]
     count = len(error.problems)
     text = f"the configuration has {count} error{'s' if count > 1 else ''}:\n" + "\n".join(lines)
-    return Fault(text, BAD_CONFIG)
+    return CliError(text, BAD_CONFIG)
 
 
-def socket_of(path: Path) -> Path:
-    """Where the daemon with this configuration listens, even if the file has errors by now."""
+def socket_path(path: Path) -> Path:
+    """The socket of the daemon with this configuration, even if the file has errors by now."""
     from mailbanned.control import DEFAULT_SOCKET
 
-    found = DEFAULT_SOCKET
-    for one in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
+    socket = DEFAULT_SOCKET
+    for file in [path, *sorted((path.parent / "conf.d").glob("*.toml"))]:
         try:
-            control = tomllib.loads(one.read_text(encoding="utf-8")).get("control", {})
-            found = Path(control.get("socket", found))
+            control = tomllib.loads(file.read_text(encoding="utf-8")).get("control", {})
+            socket = Path(control.get("socket", socket))
         except (OSError, ValueError, AttributeError, TypeError):
             continue
-    return found
+    return socket
 
 
 def ask(options: Options, command: str, arguments: dict[str, Any] | None = None) -> Any:
-    """The daemon's answer, or a Fault with the right exit code."""
+    """Asks the daemon, and returns its answer. Raises CliError with the right exit code."""
     from mailbanned import control
 
     try:
-        return control.ask(socket_of(options.file()), command, arguments)
+        return control.ask(socket_path(options.file()), command, arguments)
     except control.Unreachable as error:
-        raise Fault(str(error), UNREACHABLE) from None
+        raise CliError(str(error), UNREACHABLE) from None
     except control.Denied as error:
-        raise Fault(str(error), NOT_PERMITTED) from None
+        raise CliError(str(error), NOT_PERMITTED) from None
     except control.ControlError as error:
-        raise Fault(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def print_json(document: Any) -> None:
-    """A document on stdout: indented for people, in one line for programs."""
+    """Prints a document on stdout: indented on a terminal, in one line elsewhere."""
     click.echo(json_text(document, indent=2 if sys.stdout.isatty() else None))
 
 
 def json_text(document: Any, indent: int | None = None) -> str:
-    """A document as JSON. What does not print is escaped: some of it would steer a terminal."""
+    """A document as JSON, with control characters escaped, since they could steer a terminal."""
     text = json.dumps(document, indent=indent, ensure_ascii=False)
     if text.isprintable():
         return text
@@ -118,34 +122,28 @@ def json_text(document: Any, indent: int | None = None) -> str:
 
 
 def print_text(text: str) -> None:
-    """Text for people on stdout; colours only on a terminal, unless $NO_COLOR is set."""
+    """Prints text on stdout; with colours only on a terminal, unless $NO_COLOR is set."""
     click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
 
 
-def shown(text: str) -> str:
-    """Text from outside as a terminal may see it: with what does not print escaped."""
-    if text.isprintable():
-        return text
-    from mailbanned.log import escape_control
-
-    return escape_control(text)
+def format_time(at: str) -> str:
+    """A time of a document, "2026-05-01T06:43:08", in this host's zone and without a fraction."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def span(seconds: float | None) -> str:
-    """A duration as the configuration writes it: "7d", "1d12h", "90s"; None is permanent."""
-    if seconds is None:
-        return "permanent"
-    left, parts = round(seconds), []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if left >= size:
-            parts.append(f"{left // size}{unit}")
-            left %= size
-    return "".join(parts[:2]) or "0s"
+def format_until(until: str | None) -> str:
+    """The end of a ban: "until ..." or "for ever"."""
+    return f"until {format_time(until)}" if until else "for ever"
 
 
-def moment(text: str, option: str, now: float) -> float:
-    """A point in time (epoch) as people type it: an ISO date or time (this host's zone unless it
-    names one), or a duration like "2d": so long ago.
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 failure", "1,234 failures"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def parse_time(text: str, option: str, now: float) -> float:
+    """The time (epoch) that a user typed: an ISO date or time (in this host's zone unless it names
+    one), or a duration before now, such as "2d". Raises click.UsageError.
     """
     from mailbanned.configtypes import parse_duration
 
@@ -158,5 +156,5 @@ def moment(text: str, option: str, now: float) -> float:
             return now - parse_duration(text)
     except ValueError:
         pass
-    sentence = "is no time; write 2026-05-01, 2026-05-01T06:43 or, for two days ago, 2d"
+    sentence = "is not a time; write 2026-05-01, 2026-05-01T06:43 or, for two days ago, 2d"
     raise click.UsageError(f"{option}: {text!r} {sentence}")

@@ -1,7 +1,7 @@
-"""`mailbanned`: the global options and the registry of verbs.
+"""`mailbanned`: the global options and the registry of commands.
 
-A verb's module is imported only when the verb is used, so that `status` does not wait for what
-only the daemon needs.
+The module of a command is imported only when the command is used, so that `status` does not load
+what only the daemon needs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 
 import mailbanned
-from mailbanned.cli.common import Fault, Options
+from mailbanned.cli.common import CliError, Options
 
 DEFAULT_CONFIG = Path("/etc/mailbanned/mailbanned.toml")
 
-#: verb -> the module that has a click command of that name.
-VERBS = {
+#: command -> the module that has a click command of that name.
+COMMANDS = {
     "run": "mailbanned.cli.run",
     "status": "mailbanned.cli.status",
     "why": "mailbanned.cli.why",
@@ -32,46 +32,47 @@ VERBS = {
 }
 
 
-class Verbs(click.Group):
-    """Finds verbs in the registry."""
+class Commands(click.Group):
+    """Finds commands in the registry."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
         assert isinstance(command, click.Command)
         return command
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "-c",
     "--config",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="MAILBANNED_CONFIG",
-    help=f"The configuration file.  [default: {DEFAULT_CONFIG}; env: MAILBANNED_CONFIG]",
+    help=f"Read this configuration file.  [default: {DEFAULT_CONFIG}; env: MAILBANNED_CONFIG]",
 )
 @click.version_option(mailbanned.__version__, prog_name="mailbanned")
 @click.pass_context
 def cli(ctx: click.Context, path: Path | None) -> None:
-    """Bans the attackers of a mail host through firewalld, within hundredths of a second."""
+    """Ban the attackers of a mail host through firewalld, within hundredths of a second."""
     ctx.obj = Options((path or DEFAULT_CONFIG).absolute(), named=path is not None)
 
 
 def main() -> None:
-    """The entry point: runs a verb and turns faults into one sentence and an exit code."""
+    """The entry point: runs a command; an error becomes one sentence and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names in letters that it cannot say
+            # Names may hold letters that the encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(standalone_mode=False)
-    except Fault as fault:
-        click.echo(f"mailbanned: {fault}", err=True)
-        sys.exit(fault.code)
+    except CliError as error:
+        click.echo(f"mailbanned: {error}", err=True)
+        sys.exit(error.code)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -85,8 +86,8 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`mailbanned status | head`).
+        # The reader of a pipe has seen enough (`mailbanned status | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    # Without its standalone mode click hands on what a verb gave to ctx.exit.
+    # Without standalone mode click returns what a command gave to ctx.exit.
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,17 +1,17 @@
-"""`mailbanned reload`: new configuration for the running daemon, with an answer."""
+"""`mailbanned reload`: makes the running daemon load its configuration, and reports how it went."""
 
 from __future__ import annotations
 
 import click
 
-from mailbanned.cli.common import BAD_CONFIG, Fault, Options, ask, json_option, print_json
+from mailbanned.cli.common import BAD_CONFIG, CliError, Options, ask, json_option, print_json
 
 
 @click.command()
 @json_option
 @click.pass_obj
 def reload(options: Options, as_json: bool) -> None:
-    """Load the configuration anew; bans and counts stay."""
+    """Reload the configuration; bans and counts stay."""
     result = ask(options, "reload")
     if as_json:
         print_json(result)
@@ -19,4 +19,4 @@ def reload(options: Options, as_json: bool) -> None:
         click.echo("the new configuration is in use")
     if not result["ok"]:
         lines = "\n  ".join(result["errors"])
-        raise Fault(f"refused; the old configuration goes on:\n  {lines}", BAD_CONFIG)
+        raise CliError(f"refused; the old configuration stays in use:\n  {lines}", BAD_CONFIG)

@@ -9,19 +9,21 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.common import shown, span
+from mailbanned.clock import format_duration
+from mailbanned.escape import escape_control
 
 _WIDTH = 100
-_PICTURES = 2
-_SAME = ("prefix", "at", "assumed", "text")
+_MAX_EXCERPTS = 2
+# Sources for which these are equal are shown together.
+_SHARED_KEYS = ("prefix", "at", "assumed", "text")
 
 
-def text(document: dict[str, Any]) -> str:
-    """The explanation for people. Sources that see the same line are told of together."""
+def render(document: dict[str, Any]) -> str:
+    """The explanation as text. Sources that parse the line alike are shown together."""
     groups: list[list[dict[str, Any]]] = []
     for source in document["sources"]:
         for group in groups:
-            if all(source[key] == group[0][key] for key in _SAME):
+            if all(source[key] == group[0][key] for key in _SHARED_KEYS):
                 group.append(source)
                 break
         else:
@@ -31,110 +33,127 @@ def text(document: dict[str, Any]) -> str:
         if len(groups) > 1:
             names = ", ".join(source["source"] for source in group)
             out += [click.style(f"In source {names}", bold=True), ""]
-        out += [*_head(group[0]), "", *_verdicts(group), "", *_patterns(group), ""]
+        out += [
+            *_render_line(group[0]),
+            "",
+            *_render_jails(group),
+            "",
+            *_render_patterns(group),
+            "",
+        ]
     return "\n".join(out[:-1])
 
 
-def _head(source: dict[str, Any]) -> Iterable[str]:
-    """How the line was taken apart."""
+def _render_line(source: dict[str, Any]) -> Iterable[str]:
+    """The parts of the line."""
     prefix = source["prefix"]
     if prefix is None:
         yield "prefix  unwrapped: the text is the message as if it had come alone"
     else:
         yield f"prefix  {prefix!r}" if prefix else "prefix  none"
-    yield f"time    {_time(source)}"
-    times = f"   (stands for {source['times']} such lines)" if source["times"] > 1 else ""
-    yield f"text    {shown(source['text'])}{times}"
+    yield f"time    {_describe_time(source)}"
+    times = f"   (repeated {source['times']} times)" if source["times"] > 1 else ""
+    yield f"text    {escape_control(source['text'])}{times}"
 
 
-def _time(source: dict[str, Any]) -> str:
+def _describe_time(source: dict[str, Any]) -> str:
     if source["at"] is None:
-        return "none: the line does not begin with a stamp that is known"
+        return "none: the line does not begin with a known timestamp"
     at = datetime.fromisoformat(source["at"])
     ahead = (at - datetime.now().astimezone()).total_seconds()
-    far = f"{span(abs(ahead))} {'ahead' if ahead > 0 else 'ago'}"
+    distance = f"{format_duration(abs(ahead))} {'ahead' if ahead > 0 else 'ago'}"
     assumed = [f"{what} {value}" for what, value in source["assumed"].items()]
-    return f"{source['at']} ({far})" + (f", assuming {' and '.join(assumed)}" if assumed else "")
+    return f"{source['at']} ({distance})" + (
+        f", assuming {' and '.join(assumed)}" if assumed else ""
+    )
 
 
-def _verdicts(group: Sequence[dict[str, Any]]) -> Iterable[str]:
-    """What each jail does with the line; in one sentence if none does anything."""
+def _render_jails(group: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """What each jail does with the line; one sentence if no jail does anything."""
     jails = [jail for source in group for jail in source["jails"]]
     verdicts = {jail["verdict"] for jail in jails}
     if len(jails) > 1 and len(verdicts) == 1 and not any(jail["counts"] for jail in jails):
         yield f"all {len(jails)} jails  {verdicts.pop()}"
     else:
-        wide = max(len(jail["name"]) for jail in jails)
+        width = max(len(jail["name"]) for jail in jails)
         for jail in jails:
             style = "red" if jail["counts"] else None
-            yield f"jail {jail['name'].ljust(wide)}  {click.style(jail['verdict'], fg=style)}"
-    suspects = [one["suspect"] for one in group if one["suspect"] is not None]
-    if suspects and not any(_fitting(one) for source in group for one in source["filters"]):
+            yield f"jail {jail['name'].ljust(width)}  {click.style(jail['verdict'], fg=style)}"
+    suspects = [source["suspect"] for source in group if source["suspect"] is not None]
+    filters = [filter_ for source in group for filter_ in source["filters"]]
+    if suspects and not any(map(_fits, filters)):
         yield f"It looks like a failure, since {suspects[0]!r} is in it, but fits no pattern."
 
 
-def _fitting(one: dict[str, Any]) -> bool:
-    return any(pattern["fits"] for pattern in one["patterns"])
+def _fits(filter_: dict[str, Any]) -> bool:
+    return any(pattern["fits"] for pattern in filter_["patterns"])
 
 
-def _patterns(group: Sequence[dict[str, Any]]) -> Iterable[str]:
-    """What every pattern says, in as few words as possible; a picture of what comes furthest."""
-    filters = {one["name"]: one for source in group for one in source["filters"]}
-    if not any(map(_fitting, filters.values())):
-        yield from _furthest(filters)
+def _render_patterns(group: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """Where each pattern stops, and an excerpt for the one that comes furthest."""
+    filters = {
+        filter_["name"]: filter_["patterns"] for source in group for filter_ in source["filters"]
+    }
+    if not any(pattern["fits"] for patterns in filters.values() for pattern in patterns):
+        yield from _render_furthest(filters)
     if filters:
-        yield "How many bytes of the text fit, what is wanted behind them, and by which patterns:"
-    for name, one in filters.items():
-        yield from _filter(name, one["patterns"])
+        yield "Patterns that do not match: matched bytes, expected next, names:"
+    for name, patterns in filters.items():
+        yield from _render_filter(name, patterns)
 
 
-def _furthest(filters: dict[str, dict[str, Any]]) -> Iterable[str]:
-    """The place where most fits; of patterns that come as far, those that find failures."""
-    tried = [(name, p) for name, one in filters.items() for p in one["patterns"] if "shown" in p]
-    best = max(((p["fits_bytes"], p["kind"] == "failure") for _, p in tried), default=(0, True))
-    pictures: dict[str, list[str]] = {}
-    for name, pattern in tried:
-        if (pattern["fits_bytes"], pattern["kind"] == "failure") == best and best[0]:
-            pictures.setdefault(pattern["shown"], []).append(f"{name}/{pattern['name']}")
-    for picture, names in list(pictures.items())[:_PICTURES]:
+def _render_furthest(filters: dict[str, Sequence[dict[str, Any]]]) -> Iterable[str]:
+    """Excerpts of where the best patterns stop; among equals, those that find failures."""
+    tried = [
+        ((pattern["fits_bytes"], pattern["kind"] == "failure"), name, pattern)
+        for name, patterns in filters.items()
+        for pattern in patterns
+        if "shown" in pattern
+    ]
+    best = max((rank for rank, _, _ in tried), default=(0, True))
+    excerpts: dict[str, list[str]] = {}
+    for rank, name, pattern in tried:
+        if rank == best and best[0]:
+            excerpts.setdefault(pattern["shown"], []).append(f"{name}/{pattern['name']}")
+    for excerpt, names in list(excerpts.items())[:_MAX_EXCERPTS]:
         yield f"{' and '.join(names)} {'comes' if len(names) == 1 else 'come'} furthest:"
-        yield from textwrap.indent(picture, "  ").split("\n")
+        yield from textwrap.indent(excerpt, "  ").split("\n")
         yield ""
 
 
-def _filter(name: str, patterns: Sequence[dict[str, Any]]) -> Iterable[str]:
-    """The pattern that decides; of the others up to which byte they fit, and what they want then:
-    those first that come furthest.
-    """
+def _render_filter(name: str, patterns: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """The pattern that decides; then where the others stop, the furthest first."""
     deciding = next((pattern for pattern in patterns if pattern.get("decides")), None)
     stopped: dict[tuple[int, str], list[str]] = {}
-    for one in patterns:
-        if not one["fits"]:
-            place = one["fits_bytes"], f"`{shown(one['wanted'])}`"
-            stopped.setdefault(place, []).append(one["name"])
+    for pattern in patterns:
+        if not pattern["fits"]:
+            place = pattern["fits_bytes"], f"`{escape_control(pattern['wanted'])}`"
+            stopped.setdefault(place, []).append(pattern["name"])
     if len(stopped) == 1 and not deciding and (0, wanted := next(iter(stopped))[1]) in stopped:
         yield f"filter {name}: nothing fits, since the text does not begin with {wanted}"
         return
-    what = f"{deciding['name']} fits: {_found(deciding)}" if deciding else "nothing fits"
+    what = f"{deciding['name']} fits: {_describe_match(deciding)}" if deciding else "nothing fits"
     yield click.style(f"filter {name}: {what}", bold=deciding is not None)
-    later = [one["name"] for one in patterns if one["fits"] and one is not deciding]
+    later = [pattern["name"] for pattern in patterns if pattern["fits"] and pattern is not deciding]
     if later:
-        yield f"        fits too, but comes later: {', '.join(later)}"
-    wide = max((len(wanted) for _, wanted in stopped), default=0)
-    for (at, wanted), names in sorted(stopped.items(), key=lambda one: -one[0][0]):
-        start = f"  {at:4}  {wanted.ljust(wide)}  "
+        yield f"        also matches, later in the list: {', '.join(later)}"
+    width = max((len(wanted) for _, wanted in stopped), default=0)
+    for (at, wanted), names in sorted(stopped.items(), key=lambda item: -item[0][0]):
+        start = f"  {at:4}  {wanted.ljust(width)}  "
         yield from textwrap.wrap(
-            start + ", ".join(names), max(_WIDTH, len(start) + 30), break_on_hyphens=False,
+            start + ", ".join(names),
+            max(_WIDTH, len(start) + 30),
+            break_on_hyphens=False,
             subsequent_indent=" " * len(start),
-        )  # fmt: skip
+        )
 
 
-def _found(pattern: dict[str, Any]) -> str:
+def _describe_match(pattern: dict[str, Any]) -> str:
     what = {"failure": "a failure", "ignore": "no failure", "success": "a good login"}
-    words = [what.get(pattern["kind"], "an outage")]
-    words += [f"of {pattern['address']}"] if pattern["address"] else []
-    words += [f"as {pattern['user']!r}"] if pattern["user"] is not None else []
-    told = " ".join(words)
+    parts = [what.get(pattern["kind"], "an outage")]
+    parts += [f"of {pattern['address']}"] if pattern["address"] else []
+    parts += [f"as {pattern['user']!r}"] if pattern["user"] is not None else []
+    text = " ".join(parts)
     for key in ("session", "passdb"):
-        told += f", {key} {pattern[key]!r}" if pattern.get(key) is not None else ""
-    return told
+        text += f", {key} {pattern[key]!r}" if pattern.get(key) is not None else ""
+    return text

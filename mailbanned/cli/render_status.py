@@ -1,4 +1,4 @@
-"""What needs a terminal: the status (trouble first, then the jails, then who is banned), a bar."""
+"""What needs a terminal: the status (problems first, then jails, then bans), a progress bar."""
 
 from __future__ import annotations
 
@@ -14,45 +14,46 @@ from rich.table import Table
 from rich.text import Text
 
 from mailbanned.address import Subject, display_subject
-from mailbanned.cli.common import span
-from mailbanned.log import escape_control
+from mailbanned.cli.common import format_time
+from mailbanned.clock import format_duration
+from mailbanned.escape import escape_control
 
-_NEWEST = 15
-# So much of a line is shown in a sentence.
-_LONGEST = 140
-# So far (s) may stamps be off before somebody should look; half an hour is the least time zone.
-_SKEW_S = 1500.0
-# So long (s) may lines wait to be read before it is shown.
-_LATE_S = 5.0
+_NEWEST_BANS = 15
+_MAX_LINE = 140  # characters of a log line in a sentence
+# A larger difference between timestamps and the clock is a problem. Time zones differ by at least
+# half an hour.
+_MAX_SKEW_S = 1500.0
+_MAX_LAG_S = 5.0  # seconds; a larger lag is shown
 
 
 def show(document: dict[str, Any], jail: str | None) -> None:
-    """Prints the status; of all jails the newest bans, of one jail all of them."""
-    Console().print(screen(document, datetime.now().astimezone(), None if jail else _NEWEST))
+    """Prints the status, with the newest bans of all jails, or all bans of one jail."""
+    max_bans = None if jail else _NEWEST_BANS
+    Console().print(render(document, datetime.now().astimezone(), max_bans))
 
 
-def screen(document: dict[str, Any], now: datetime, most: int | None) -> Group:
-    """The status as something to print. most: so many bans at most; None is all."""
-    parts: list[Any] = [_head(document)]
-    parts += [Text(f"✗ {escape_control(one)}", style="bold red") for one in trouble(document)]
+def render(document: dict[str, Any], now: datetime, max_bans: int | None) -> Group:
+    """The status as something to print. max_bans: at most N bans, the newest; None: all."""
+    parts: list[Any] = [_render_head(document)]
+    parts += [Text(f"✗ {escape_control(text)}", style="bold red") for text in problems(document)]
     if document["sources"]:
-        parts += [Text(), _sources(document["sources"], now)]
-    parts += [Text(), _jails(document["jails"])]
+        parts += [Text(), _render_sources(document["sources"], now)]
+    parts += [Text(), _render_jails(document["jails"])]
     bans = [(jail["name"], ban) for jail in document["jails"] for ban in jail["bans"]]
-    bans.sort(key=lambda one: one[1]["since"], reverse=True)
+    bans.sort(key=lambda entry: entry[1]["since"], reverse=True)
     if bans:
-        parts += [Text(), _bans(bans[:most], now)]
-    if most is not None and len(bans) > most:
-        more = f"  … and {len(bans) - most} older; mailbanned status JAIL shows all of a jail"
+        parts += [Text(), _render_bans(bans[:max_bans], now)]
+    if max_bans is not None and len(bans) > max_bans:
+        more = f"  … and {len(bans) - max_bans} older; mailbanned status JAIL shows all of a jail"
         parts.append(Text(more, style="dim"))
     return Group(*parts)
 
 
 @contextmanager
-def reading(size: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while so many bytes are read, and nothing of it afterwards.
+def progress_bar(size: int) -> Iterator[Callable[[int], None]]:
+    """Shows a progress bar on stderr while N bytes are read, and removes it afterwards.
 
-    Gives what is to be told of every read: how many bytes it brought.
+    Yields a function to call with the number of bytes of each read.
     """
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -60,8 +61,8 @@ def reading(size: int) -> Iterator[Callable[[int], None]]:
         yield partial(progress.advance, progress.add_task("", total=size))
 
 
-def trouble(document: dict[str, Any]) -> Iterable[str]:
-    """What needs somebody's attention, one sentence each; what hurts most comes first."""
+def problems(document: dict[str, Any]) -> Iterable[str]:
+    """What needs attention, one sentence each; the most serious first."""
     firewall, accounts, breaker = document["firewall"], document["accounts"], document["breaker"]
     if firewall["state"] != "up":
         yield f"firewall {firewall['backend']} is {firewall['state']}: {firewall['detail']}"
@@ -71,12 +72,12 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
         yield f"live connections of banned addresses go on ({firewall['sessions']})"
     if firewall.get("interim", "").startswith("unable"):
         yield f"bans wait for firewalld alone ({firewall['interim']})"
-    if leaks := firewall.get("ineffective", {}).get("count"):
-        newest = firewall["ineffective"]["last"]
-        yield f"{leaks:,} failures came from addresses long after their ban; the last from {newest}"
+    if number := firewall.get("ineffective", {}).get("count"):
+        last = firewall["ineffective"]["last"]
+        yield f"{number:,} failures came from addresses long after their ban; the last from {last}"
     if breaker["open"]:
         yield (
-            f"the login backend seems to be down since {breaker['since'][:19]} "
+            f"the login backend seems to be down since {format_time(breaker['since'])} "
             f"({breaker['reason']}): failed logins do not count"
         )
     if accounts["state"] == "down":
@@ -93,53 +94,54 @@ def trouble(document: dict[str, Any]) -> Iterable[str]:
     if document["store"]["error"]:
         yield document["store"]["error"]
     for jail in document["jails"]:
-        if count := jail.get("forgotten_total"):
-            name = jail["name"]
-            yield f"jail {name} forgot the failures of {count:,} addresses, since there are so many"
+        if number := jail.get("forgotten_total"):
+            yield f"jail {jail['name']}: table full; it forgot the failures of {number:,} addresses"
     for source in document["sources"]:
-        yield from _odd_lines(source)
+        yield from _line_problems(source)
     yield from document["config"]["hints"]
 
 
-def _odd_lines(source: dict[str, Any]) -> Iterable[str]:
+def _line_problems(source: dict[str, Any]) -> Iterable[str]:
     """What the lines of a source say against its configuration."""
     skew = source.get("stamps", {}).get("skew_s")
-    if skew is not None and abs(skew) > _SKEW_S:
-        ago = f"{span(abs(skew))} {'behind' if skew > 0 else 'ahead of'} the clock"
+    if skew is not None and abs(skew) > _MAX_SKEW_S:
+        ago = f"{format_duration(abs(skew))} {'behind' if skew > 0 else 'ahead of'} the clock"
         yield f"source {source['name']} has time stamps {ago}: is its timezone right?"
     unmatched = source.get("unmatched", {"count": 0})
-    if count := unmatched["count"]:
+    if number := unmatched["count"]:
         line = unmatched["line"]
-        many = f"{count:,} lines of source {source['name']} look like failures, but fit"
-        if count == 1:
-            many = f"a line of source {source['name']} looks like a failure, but fits"
-        newest = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-        yield f"{many} no pattern (mailbanned test --unmatched); the last one: {newest}"
+        lines = f"{number:,} lines of source {source['name']} look like failures, but fit"
+        if number == 1:
+            lines = f"a line of source {source['name']} looks like a failure, but fits"
+        newest = line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
+        yield f"{lines} no pattern (mailbanned test --unmatched); the last one: {newest}"
 
 
-def _head(document: dict[str, Any]) -> Table:
+def _render_head(document: dict[str, Any]) -> Table:
     firewall, accounts, breaker = document["firewall"], document["accounts"], document["breaker"]
     reaction = document["reaction_ms"]
     head = Table.grid(padding=(0, 2))
     head.add_column(style="dim")
     head.add_column()
-    head.add_row("mailbanned", f"up {span(document['uptime_s'])}, pid {document['pid']}, "
-                 f"{document['config']['path']}")  # fmt: skip
+    uptime = format_duration(document["uptime_s"])
+    config = document["config"]["path"]
+    head.add_row("mailbanned", f"up {uptime}, pid {document['pid']}, {config}")
     zone = f", zone {firewall['zone']}" if firewall["zone"] else ""
-    head.add_row("firewall", f"{firewall['backend']} {firewall['state']}{zone}, "
-                 f"{firewall['bans_in_force']} bans in force")  # fmt: skip
-    head.add_row("accounts", f"{accounts['backend']} {accounts['state']}, "
-                 f"{accounts['lookups']} lookups, {accounts['failures']} failed")  # fmt: skip
-    if breaker["openings_total"]:
-        head.add_row("outages", f"{breaker['openings_total']} of the login backend seen, "
-                     f"{breaker['suspended_total']} failures in them not counted")  # fmt: skip
+    in_force = f"{firewall['bans_in_force']} bans in force"
+    head.add_row("firewall", f"{firewall['backend']} {firewall['state']}{zone}, {in_force}")
+    lookups = f"{accounts['lookups']} lookups, {accounts['failures']} failed"
+    head.add_row("accounts", f"{accounts['backend']} {accounts['state']}, {lookups}")
+    if outages := breaker["openings_total"]:
+        suspended = f"{breaker['suspended_total']} failures in them not counted"
+        head.add_row("outages", f"{outages} of the login backend seen, {suspended}")
     if reaction["count"]:
-        head.add_row("reaction", f"{reaction['p50']:.1f} ms median, {reaction['p99']:.1f} ms p99, "
-                     f"{reaction['max']:.1f} ms worst of {reaction['count']} bans")  # fmt: skip
+        values = f"{reaction['p50']:.1f} ms median, {reaction['p99']:.1f} ms p99"
+        worst = f"{reaction['max']:.1f} ms worst of {reaction['count']} bans"
+        head.add_row("reaction", f"{values}, {worst}")
     return head
 
 
-def _sources(sources: list[dict[str, Any]], now: datetime) -> Table:
+def _render_sources(sources: list[dict[str, Any]], now: datetime) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("source", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -150,26 +152,26 @@ def _sources(sources: list[dict[str, Any]], now: datetime) -> Table:
         last = source["last_line_at"]
         table.add_row(
             source["name"],
-            _state(source),
+            _describe_state(source),
             _count(source["lines"], ""),
-            f"{_since(last, now)} ago" if last else "-",
+            f"{_elapsed(last, now)} ago" if last else "-",
             Text(escape_control(", ".join(source["paths"])) or "-"),
         )
     return table
 
 
-def _state(source: dict[str, Any]) -> Text:
+def _describe_state(source: dict[str, Any]) -> Text:
     behind = source.get("lag_s", 0.0)
-    late = f", {span(behind)} behind" if behind >= _LATE_S else ""
-    well = source["state"] == "following" and not late
-    return Text(source["state"] + late, style="" if well else "yellow")
+    lag = f", {format_duration(behind)} behind" if behind >= _MAX_LAG_S else ""
+    is_well = source["state"] == "following" and not lag
+    return Text(source["state"] + lag, style="" if is_well else "yellow")
 
 
-def _since(at: str, now: datetime) -> str:
-    return span(max(0.0, (now - datetime.fromisoformat(at)).total_seconds()))
+def _elapsed(at: str, now: datetime) -> str:
+    return format_duration(max(0.0, (now - datetime.fromisoformat(at)).total_seconds()))
 
 
-def _jails(jails: list[dict[str, Any]]) -> Table:
+def _render_jails(jails: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("jail", no_wrap=True)
     for title in ("failures", "now", "banned", "now"):
@@ -182,22 +184,23 @@ def _jails(jails: list[dict[str, Any]]) -> Table:
             _count(jail["failures_now"], "yellow"),
             _count(jail["banned_total"], ""),
             _count(jail["banned_now"], "red"),
-            _rule(jail),
+            _describe_limits(jail),
         )
     return table
 
 
-def _rule(jail: dict[str, Any]) -> str:
+def _describe_limits(jail: dict[str, Any]) -> str:
     if jail["enabled"]:
-        return f"{jail['maxretry']} in {span(jail['findtime_s'])} → {span(jail['bantime_s'])}"
-    return "resting" if jail["source"] else "by hand"
+        findtime, bantime = format_duration(jail["findtime_s"]), format_duration(jail["bantime_s"])
+        return f"{jail['maxretry']} in {findtime} → {bantime}"
+    return "disabled" if jail["source"] else "by hand"
 
 
 def _count(number: int, style: str) -> Text:
     return Text(f"{number:,}", style=style if number else "dim")
 
 
-def _bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
+def _render_bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("address", no_wrap=True)
     table.add_column("jail", no_wrap=True)
@@ -210,8 +213,8 @@ def _bans(bans: list[tuple[str, dict[str, Any]]], now: datetime) -> Table:
         table.add_row(
             Text(display_subject(Subject(ban["address"])), style="red"),
             jail,
-            f"{_since(ban['since'], now)} ago",
-            span(left),
+            f"{_elapsed(ban['since'], now)} ago",
+            format_duration(left),
             str(ban["failures"] or ""),
             Text(escape_control(ban["user"] or ban["reason"])),
         )

@@ -1,4 +1,4 @@
-"""The document of `mailbanned test` as text: a table of the jails, what to look at, the bans."""
+"""The document of `mailbanned test` as text: a table of the jails, remarks, the bans."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ from typing import Any
 import click
 
 from mailbanned.address import Subject, display_subject
-from mailbanned.cli.common import span
+from mailbanned.cli.common import count, format_time, format_until
+from mailbanned.clock import format_duration
 
-# So much of a name is shown: attackers send long ones.
-_LONGEST = 40
-_WIDEST = 500
+_MAX_NAME = 40  # characters of a name: attackers send long ones
+_MAX_WIDTH = 500
 
 
-def text(document: dict[str, Any], most: int | None = None, width: int = _WIDEST) -> str:
-    """The result for people; it ends with the sentence that fail2ban-regex ends with.
+def render(document: dict[str, Any], last_bans: int | None = None, width: int = _MAX_WIDTH) -> str:
+    """The result as text; it ends with the sentence that fail2ban-regex ends with.
 
-    most: so many bans at most, the last ones, of each jail; None is all. width: where lines end
-    at the latest. Styled for a terminal.
+    last_bans: at most N bans of each jail are shown, the last ones; None: all.
+    width: maximum length of a line. Styled for a terminal.
     """
     jails = document["jails"]
-    parts = [_table(jails)]
-    for note in _notes(document):
-        lines = textwrap.wrap(note, width, initial_indent="! ", subsequent_indent="  ")
+    parts = [_render_jails(jails)]
+    for remark in _remarks(document):
+        lines = textwrap.wrap(remark, width, initial_indent="! ", subsequent_indent="  ")
         parts.append(click.style("\n".join(lines), fg="yellow"))
-    several = len(document["logs"]) > 1
+    several_logs = len(document["logs"]) > 1
     for jail in jails:
         if jail["matched"]:
-            lines = [*_jail(jail, width), *_bans(jail, most, several, width)]
-            parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _end(document)])
+            bans = _render_bans(jail, last_bans, several_logs, width)
+            parts.append("\n".join([*_render_jail(jail, width), *bans]))
+    return "\n\n".join([*parts, _render_end(document)])
 
 
-def _table(jails: Sequence[dict[str, Any]]) -> str:
+def _render_jails(jails: Sequence[dict[str, Any]]) -> str:
     rows = [["jail", "matched", "addresses", "users", "bans", "prevented"]]
     for jail in jails:
         numbers = (
-            jail["matched"], jail["addresses"]["distinct"], jail["users"]["distinct"],
-            len(jail["bans"]), jail["prevented"],
-        )  # fmt: skip
+            jail["matched"],
+            jail["addresses"]["distinct"],
+            jail["users"]["distinct"],
+            len(jail["bans"]),
+            jail["prevented"],
+        )
         rows.append([jail["name"], *(f"{number:,}" if number else "-" for number in numbers)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -50,69 +53,75 @@ def _table(jails: Sequence[dict[str, Any]]) -> str:
     return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
 
 
-def _notes(document: dict[str, Any]) -> Iterable[str]:
-    """What somebody who reads the numbers should know, one sentence each."""
+def _remarks(document: dict[str, Any]) -> Iterable[str]:
+    """What a reader of the numbers should know, one sentence each."""
     for outage in document["outages"]:
         yield (
-            f"the login backend seems to have been down from {_time(outage['since'])} to "
-            f"{_time(outage['until'])} ({outage['reason']}): failed logins did not count"
+            "the login backend seems to have been down from "
+            f"{format_time(outage['since'])} to {format_time(outage['until'])} "
+            f"({outage['reason']}): failed logins did not count"
         )
-    if count := document["unmatched"]:
-        what = "line looks like a failure" if count == 1 else "lines look like failures"
-        yield f"{count:,} {what}, but no pattern fits: see --unmatched"
+    if number := document["unmatched"]:
+        what = "line looks like a failure" if number == 1 else "lines look like failures"
+        yield f"{number:,} {what}, but no pattern fits: see --unmatched"
     jails = document["jails"]
     strict = [jail["name"] for jail in jails if jail["accounts"] == "unknown" and jail["matched"]]
     if strict and document["known_users"] is None:
-        count = "counts" if len(strict) == 1 else "count"
+        verb = "counts" if len(strict) == 1 else "count"
         yield (
-            f"{' and '.join(strict)} {count} every name: the account database is not asked here; "
+            f"{' and '.join(strict)} {verb} every name: the account database is not asked here; "
             "give the accounts with --known-users FILE"
         )
     if document["lines"] and not document["matched"]:
-        yield "no line matched: --explain LINE tells why one does not"
+        yield "no line matched: --explain LINE shows why a line does not"
 
 
-def _jail(jail: dict[str, Any], width: int) -> Iterable[str]:
-    """What a jail counts, and whom it has met most."""
-    ban = "for ever" if jail["bantime_s"] is None else f"for {span(jail['bantime_s'])}"
-    failures = _count(jail["maxretry"], "failure")
-    head = f"{jail['name']}: {failures} in {span(jail['findtime_s'])} -> banned {ban}"
-    yield click.style(head, bold=True)
+def _render_jail(jail: dict[str, Any], width: int) -> Iterable[str]:
+    """What a jail counts, and the most frequent addresses and users."""
+    ban = "for ever" if jail["bantime_s"] is None else f"for {format_duration(jail['bantime_s'])}"
+    limit = f"{count(jail['maxretry'], 'failure')} in {format_duration(jail['findtime_s'])}"
+    yield click.style(f"{jail['name']}: {limit} -> banned {ban}", bold=True)
     addresses = [f"{name} {n:,}" for name, n in jail["addresses"]["most"].items() if n > 1]
-    users = [f"{_name(name)} {n:,}" for name, n in jail["users"]["most"].items() if n > 1]
+    users = [f"{_quote(name)} {n:,}" for name, n in jail["users"]["most"].items() if n > 1]
     if addresses:
-        yield _cut(f"  most from  {', '.join(addresses)}", width)
+        yield _shorten(f"  most from  {', '.join(addresses)}", width)
     if users:
-        yield _cut(f"  most as    {', '.join(users)}", width)
-    for what, why in (("ignored", "of ignored addresses"), ("suspended", "during an outage")):
-        if jail[what]:
-            yield f"  {_count(jail[what], 'failure')} {why} did not count"
+        yield _shorten(f"  most as    {', '.join(users)}", width)
+    for key, why in (("ignored", "of ignored addresses"), ("suspended", "during an outage")):
+        if jail[key]:
+            yield f"  {count(jail[key], 'failure')} {why} did not count"
 
 
-def _bans(jail: dict[str, Any], most: int | None, several: bool, width: int) -> Iterable[str]:
-    """One line a ban; several: their lines stand in several logs."""
-    bans = jail["bans"][-most:] if most else jail["bans"]
+def _render_bans(
+    jail: dict[str, Any], last_bans: int | None, several_logs: bool, width: int
+) -> Iterable[str]:
+    """One line for each ban; with the name of the log if there are several."""
+    bans = jail["bans"][-last_bans:] if last_bans else jail["bans"]
     if hidden := len(jail["bans"]) - len(bans):
-        yield f"  {_count(hidden, 'earlier ban')} not shown: --jail {jail['name']} shows all"
+        yield f"  {count(hidden, 'earlier ban')} not shown: --jail {jail['name']} shows all"
     addresses = [display_subject(Subject(ban["address"])) for ban in bans]
-    places = [f"{ban['log']}:{ban['line']}" if several else f"line {ban['line']}" for ban in bans]
-    wide, far = max(map(len, addresses), default=0), max(map(len, places), default=0)
+    places = [
+        f"{ban['log']}:{ban['line']}" if several_logs else f"line {ban['line']}" for ban in bans
+    ]
+    address_width = max(map(len, addresses), default=0)
+    place_width = max(map(len, places), default=0)
     for ban, address, place in zip(bans, addresses, places, strict=True):
-        start = f"  {_time(ban['at'])}  Ban "
-        until = f"until {_time(ban['until']) if ban['until'] else 'for ever'}"
-        rest = f"{' ' * (wide - len(address))} {until}  {place.ljust(far)}  {_why(ban)}"
-        rest = _cut(rest.rstrip(), width - len(start) - len(address))
+        start = f"  {format_time(ban['at'])}  Ban "
+        padding = " " * (address_width - len(address))
+        until = format_until(ban["until"])
+        rest = f"{padding} {until}  {place.ljust(place_width)}  {_remark(ban)}".rstrip()
+        rest = _shorten(rest, width - len(start) - len(address))
         yield f"{start}{click.style(address, fg='red')}{rest}"
 
 
-def _why(ban: dict[str, Any]) -> str:
-    words = [f"taken back at {_time(ban['lifted'])}: an outage"] if ban["lifted"] else []
-    words += [f"prevents {ban['prevented']:,}"] if ban["prevented"] else []
-    words += [f"as {_name(ban['user'])}"] if ban["user"] is not None else []
-    return ", ".join(words)
+def _remark(ban: dict[str, Any]) -> str:
+    parts = [f"taken back at {format_time(ban['lifted'])}: an outage"] if ban["lifted"] else []
+    parts += [f"prevents {ban['prevented']:,}"] if ban["prevented"] else []
+    parts += [f"as {_quote(ban['user'])}"] if ban["user"] is not None else []
+    return ", ".join(parts)
 
 
-def _end(document: dict[str, Any]) -> str:
+def _render_end(document: dict[str, Any]) -> str:
     lines, matched, seconds = document["lines"], document["matched"], document["seconds"]
     speed = f", {lines / seconds:,.0f} lines/s" if seconds else ""
     return (
@@ -121,18 +130,9 @@ def _end(document: dict[str, Any]) -> str:
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _quote(user: str) -> str:
+    return repr(user if len(user) <= _MAX_NAME else user[: _MAX_NAME - 3] + "...")
 
 
-def _name(user: str) -> str:
-    return repr(user if len(user) <= _LONGEST else user[: _LONGEST - 3] + "...")
-
-
-def _cut(line: str, width: int) -> str:
+def _shorten(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 3] + "..."
-
-
-def _time(at: str) -> str:
-    """A time of the document without fraction and offset."""
-    return at[:19]

@@ -1,4 +1,4 @@
-"""`mailbanned run`: the daemon in the foreground."""
+"""`mailbanned run`: runs the daemon in the foreground."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from mailbanned.cli.common import BAD_CONFIG, Fault, Options, config_fault
+from mailbanned.cli.common import BAD_CONFIG, CliError, Options, config_error
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Decide and log, but leave the firewall alone.")
-@click.option("--flush-on-exit", is_flag=True, help="Take all bans out of the firewall at the end.")
+@click.option("--dry-run", is_flag=True, help="Decide and log, but do not touch the firewall.")
+@click.option("--flush-on-exit", is_flag=True, help="Remove all bans from the firewall at the end.")
 @click.pass_obj
 def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
     """Run the daemon in the foreground (systemd does this)."""
@@ -20,7 +20,7 @@ def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
     from mailbanned.daemon import StartError
 
     if not options.named and not options.config.exists():
-        raise Fault(
+        raise CliError(
             f"there is no configuration at {options.config}; copy "
             f"{SHIPPED / 'mailbanned.toml'} there and adapt it",
             BAD_CONFIG,
@@ -28,9 +28,9 @@ def run(options: Options, dry_run: bool, flush_on_exit: bool) -> None:
     try:
         asyncio.run(_run(options.config, dry_run, flush_on_exit))
     except ConfigError as error:
-        raise config_fault(error) from None
+        raise config_error(error) from None
     except StartError as error:
-        raise Fault(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 async def _run(path: Path, dry_run: bool, flush_on_exit: bool) -> None:

@@ -1,7 +1,7 @@
 """`mailbanned test LOG...`: runs old logs through the jails without touching anything.
 
-The stamps of the lines are the time, and lines end at LF only. Without --known-users every named
-account counts as unknown, so the strict jails show the most they could ban.
+The timestamps of the lines are the time, and lines end at LF only. Without --known-users every
+named account counts as unknown, so strict jails show the most that they could ban.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from math import inf
 from pathlib import Path
 from shutil import get_terminal_size
@@ -19,40 +19,48 @@ from typing import TYPE_CHECKING
 import click
 
 from mailbanned.cli.common import (
-    Fault,
+    CliError,
     Options,
     json_option,
     json_text,
     load,
-    moment,
+    parse_time,
     print_json,
     print_text,
-    shown,
 )
+from mailbanned.escape import escape_control
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from mailbanned.config import Config
     from mailbanned.model import Failure, Line
-    from mailbanned.replay.replay import Replay, Unmatched
+    from mailbanned.replay.replay import OnUnmatched, Replay
+    from mailbanned.replay.stats import Result
 
-# So many bans of each jail are shown on a terminal, where all jails are to be seen.
-_LAST = 8
-# So many new objects before Python looks for cycles among them.
-_MANY_OBJECTS = 50_000
+# Bans of each jail that are shown on a terminal, if there are several jails.
+_LAST_BANS = 8
+# Smaller logs (bytes) are read before anybody could read a progress bar.
+_LONG_LOG = 16 << 20
+# New objects until Python looks for cycles. What is counted has none, and stays: with the default
+# of 700, looking for cycles takes a twelfth of the time.
+_GC_THRESHOLD = 50_000
 
 
 @click.command()
 @click.argument("logs", nargs=-1, metavar="LOG...")
-@click.option("--jail", "names", metavar="NAME", multiple=True, help="Only this jail; repeatable.")
+@click.option("--jail", "names", metavar="NAME", multiple=True, help="Use this jail; repeatable.")
 @click.option(
-    "--since", metavar="TIME", help="Count nothing before 2026-05-01T06:00, say; 2d: two days ago."
+    "--since",
+    metavar="TIME",
+    help="Ignore lines before TIME (ISO 8601, or 2d for two days ago).",
 )
-@click.option("--until", metavar="TIME", help="Count nothing after, in the same forms.")
+@click.option("--until", metavar="TIME", help="Ignore lines after TIME.")
 @click.option(
     "--known-users",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The accounts that exist, one a line, in place of the database.",
+    help="Take the accounts that exist from FILE, one a line, instead of the database.",
 )
 @click.option("--matches", is_flag=True, help="Print one JSON object for each matched line.")
 @click.option(
@@ -61,112 +69,144 @@ _MANY_OBJECTS = 50_000
 @click.option(
     "--explain",
     metavar="LINE",
-    help="Instead of reading LOG: tell step by step what becomes of LINE; - is standard input.",
+    help="Explain step by step what becomes of LINE, instead of reading LOG; - is standard input.",
 )
 @json_option
 @click.pass_obj
 def test(
-    options: Options, logs: tuple[str, ...], names: tuple[str, ...], since: str | None,
-    until: str | None, known_users: Path | None, matches: bool, unmatched: bool,
-    explain: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Show what old logs hold for the jails: what matches, who would have been banned when.
+    options: Options,
+    logs: tuple[str, ...],
+    names: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    known_users: Path | None,
+    matches: bool,
+    unmatched: bool,
+    explain: str | None,
+    as_json: bool,
+) -> None:
+    """Show what the jails find in old logs: matches, and bans with their times.
 
-    LOG may be packed with gzip; - is standard input. Nothing is touched, and nobody is asked: no
-    daemon, no firewall, no database.
+    LOG may be compressed with gzip; - is standard input. Nothing is changed, and no daemon,
+    firewall or database is used.
     """
     if bool(logs) == (explain is not None):
         raise click.UsageError("name a LOG to read (- is standard input), or --explain a line")
     if matches and unmatched:
         raise click.UsageError("--matches and --unmatched do not go together; give one of them")
     now = time.time()
-    begin = moment(since, "--since", now) if since is not None else -inf
-    end = moment(until, "--until", now) if until is not None else inf
+    begin = parse_time(since, "--since", now) if since is not None else -inf
+    end = parse_time(until, "--until", now) if until is not None else inf
     if begin >= end:
         raise click.UsageError("--since is not before --until")
     config = load(options.file())
-    _check(config, names)
+    _check_jails(config, names)
     if explain is not None:
         _explain(config, names, explain, as_json)
         return
-    from mailbanned.replay.replay import Replay, known
+    from mailbanned.replay.replay import Replay, parse_accounts
 
-    accounts = known(_read(known_users)) if known_users else None
     replay = Replay(
-        config, names, accounts, since=begin, until=end,
-        matched=_print_match if matches else None,
-        unmatched=_printer(as_json, len(logs) > 1) if unmatched else None,
-    )  # fmt: skip
-    seconds = _run(replay, logs, bar=not (matches or unmatched) or not sys.stdout.isatty())
-    if not (matches or unmatched):
-        _print(replay, seconds, as_json)
+        config,
+        names,
+        parse_accounts(_read(known_users)) if known_users else None,
+        since=begin,
+        until=end,
+        on_matched=_print_match if matches else None,
+        on_unmatched=_unmatched_printer(as_json, len(logs) > 1) if unmatched else None,
+    )
+    prints_lines = matches or unmatched
+    bar = sys.stderr.isatty() and not (prints_lines and sys.stdout.isatty())
+    result, seconds = _run(replay, logs, bar=bar)
+    if not prints_lines:
+        _print_result(result, seconds, as_json)
 
 
-def _check(config: Config, names: Sequence[str]) -> None:
+def _check_jails(config: Config, names: Sequence[str]) -> None:
     for name in names:
         if name not in config.file.jails:
             listed = ", ".join(config.file.jails)
-            raise Fault(f"there is no jail {name!r}; known are {listed}")
+            raise CliError(f"there is no jail {name!r}; known are {listed}")
 
 
-def _run(replay: Replay, logs: Sequence[str], *, bar: bool) -> float:
-    """Reads the logs; returns how long it took (s)."""
-    from mailbanned.replay.reader import opened
+def _run(replay: Replay, names: Sequence[str], *, bar: bool) -> tuple[Result, float]:
+    """Reads the logs; returns the result, and how long it took (s)."""
+    from mailbanned.replay.reader import ReplayError, open_logs
 
-    with opened(logs, bar=bar) as streams, _few_collections():
-        began = time.perf_counter()
-        replay.read(streams)
-        return time.perf_counter() - began
+    try:
+        with open_logs(names) as logs, _rare_gc():
+            size = sum(log.size for log in logs)
+            with _progress(size if bar else 0) as advance:
+                began = time.perf_counter()
+                result = replay.run(logs, advance)
+                return result, time.perf_counter() - began
+    except ReplayError as error:
+        raise CliError(str(error)) from None
+
+
+def _progress(size: int) -> AbstractContextManager[Callable[[int], None] | None]:
+    """A progress bar over N bytes, if they are many."""
+    if size < _LONG_LOG:
+        return nullcontext()
+    from mailbanned.cli.render_status import progress_bar
+
+    return progress_bar(size)
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """What is counted stays and has no cycles: looking for some takes a twelfth of the time."""
+def _rare_gc() -> Iterator[None]:
+    """Runs the garbage collector rarely."""
     before = gc.get_threshold()
-    gc.set_threshold(_MANY_OBJECTS, *before[1:])
+    gc.set_threshold(_GC_THRESHOLD, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
 
 
-def _print(replay: Replay, seconds: float, as_json: bool) -> None:
-    from mailbanned.cli.render_test import text
-    from mailbanned.replay.stats import document
+def _print_result(result: Result, seconds: float, as_json: bool) -> None:
+    from mailbanned.cli.render_test import render
 
-    found = document(replay, seconds)
+    document = result.document(seconds)
     if as_json:
-        print_json(found)
+        print_json(document)
         return
     if not sys.stdout.isatty():
-        print_text(text(found))
+        print_text(render(document))
         return
     width, _ = get_terminal_size()
-    print_text(text(found, _LAST if len(replay.jails) > 1 else None, max(80, width)))
+    last_bans = _LAST_BANS if len(result.jails) > 1 else None
+    print_text(render(document, last_bans, max(80, width)))
 
 
 def _explain(config: Config, names: Sequence[str], line: str, as_json: bool) -> None:
-    from mailbanned.cli.render_explain import text
-    from mailbanned.replay.explain import explanation
+    from mailbanned.cli.render_explain import render
+    from mailbanned.replay.explain import explain
+    from mailbanned.replay.reader import ReplayError
 
     raw = sys.stdin.buffer.read() if line == "-" else line.encode("utf-8", "surrogateescape")
-    found = explanation(config, names, raw)
+    try:
+        document = explain(config, names, raw)
+    except ReplayError as error:
+        raise CliError(str(error)) from None
     if as_json:
-        print_json(found)
+        print_json(document)
     else:
-        print_text(text(found))
+        print_text(render(document))
 
 
 def _print_match(log: str, jail: str, failure: Failure) -> None:
-    """One JSON line; through a buffer, since there may be a million of them."""
+    """Prints one JSON line, buffered: there may be a million of them."""
     from mailbanned.replay.stats import match_document
 
     sys.stdout.write(json_text(match_document(log, jail, failure)) + "\n")
 
 
-def _printer(as_json: bool, several: bool) -> Unmatched:
-    """Prints unmatched lines as JSON, or as `grep -n` prints them, with what is not printable
-    escaped; with the log's name if there are several."""
+def _unmatched_printer(as_json: bool, several: bool) -> OnUnmatched:
+    """A function that prints unmatched lines as JSON, or as `grep -n` does but escaped.
+
+    several: there are several logs, so their names are printed.
+    """
     from mailbanned.replay.stats import unmatched_document
 
     def show(log: str, source: str, line: Line) -> None:
@@ -174,7 +214,7 @@ def _printer(as_json: bool, several: bool) -> Unmatched:
             text = json_text(unmatched_document(log, source, line))
         else:
             where = f"{log}:" if several else ""
-            text = f"{where}{line.number}: {shown(line.text.decode('utf-8', 'replace'))}"
+            text = f"{where}{line.number}: {escape_control(line.text.decode('utf-8', 'replace'))}"
         sys.stdout.write(text + "\n")
 
     return show
@@ -184,4 +224,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Fault(f"{path}: cannot be read ({error.strerror})") from None
+        raise CliError(f"{path}: cannot be read ({error.strerror})") from None

@@ -18,10 +18,10 @@ from mailbanned.address import (
     display_subject,
     unmap_ipv4_network,
 )
-from mailbanned.clock import iso
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
 from mailbanned.daemon.why import why
+from mailbanned.documents import ban_document
 from mailbanned.jails import MANUAL
 from mailbanned.store import StoreError
 
@@ -93,19 +93,15 @@ async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
     until = None if bantime is None else now + bantime
     reason = str(arguments.get("reason") or "by hand")[:_REASON]
     bans = [daemon.engine.ban(n, now, until, jail=jail, reason=reason) for n in networks]
-    for one in bans:
-        daemon.core.entered(one)
-    await _in_force(daemon, [one.subject for one in bans])
+    for ban in bans:
+        daemon.core.entered(ban)
+    await _in_force(daemon, [ban.subject for ban in bans])
     return {
         "version": 1,
         "banned": [
-            {
-                "address": one.subject,
-                "jail": one.jail,
-                "until": iso(one.until),
-                "in_force": daemon.firewall.in_force_since(one.subject) is not None,
-            }
-            for one in bans
+            ban_document(ban)
+            | {"in_force": daemon.firewall.in_force_since(ban.subject) is not None}
+            for ban in bans
         ],
     }
 

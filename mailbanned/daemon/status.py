@@ -13,9 +13,10 @@ from mailbanned.config import Config
 from mailbanned.daemon.firewall import FirewallManager
 from mailbanned.daemon.pipeline import Core
 from mailbanned.daemon.writer import Saver
+from mailbanned.documents import ban_document
+from mailbanned.escape import escape_control
 from mailbanned.filters import FilterSet, FilterStats
 from mailbanned.jails import MANUAL, JailSettings
-from mailbanned.log import escape_control
 from mailbanned.model import Ban
 from mailbanned.sources import PathState, Source
 
@@ -191,7 +192,7 @@ def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any
             "banned_now": len(mine),
             "banned_total": before + (jail.banned_total if jail else by_hand),
             **_limits(jail.settings if jail else None),
-            "bans": [_ban(ban) for ban in mine],
+            "bans": [ban_document(ban) for ban in mine],
         }
 
 
@@ -202,15 +203,4 @@ def _limits(rules: JailSettings | None) -> dict[str, Any]:
         "maxretry": rules.maxretry,
         "findtime_s": rules.findtime,
         "bantime_s": rules.bantime,
-    }
-
-
-def _ban(ban: Ban) -> dict[str, Any]:
-    return {
-        "address": ban.subject,
-        "since": iso(ban.since),
-        "until": iso(ban.until),
-        "failures": ban.failures,
-        "user": ban.user,
-        "reason": ban.reason,
     }

@@ -14,7 +14,8 @@ from mailbanned.address import (
 )
 from mailbanned.clock import iso
 from mailbanned.daemon.recent_lines import Trace
-from mailbanned.log import escape_control
+from mailbanned.documents import ban_document
+from mailbanned.escape import escape_control
 from mailbanned.model import Ban
 from mailbanned.store import Past
 
@@ -54,14 +55,8 @@ def _around(network: Network) -> list[Subject]:
 
 
 def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
-    return {
+    return ban_document(ban) | {
         "subject": ban.subject,
-        "jail": ban.jail,
-        "since": iso(ban.since),
-        "until": iso(ban.until),
-        "failures": ban.failures,
-        "user": ban.user,
-        "reason": ban.reason,
         "in_force_since": iso(daemon.firewall.in_force_since(ban.subject)),
         "kept_out_since": iso(daemon.firewall.interim_in_force_since(ban.subject)),
     }

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
+from mailbanned.escape import escape_control
 from mailbanned.filters.pattern import PrefixMatcher, expand_placeholders
 from mailbanned.filters.regex import Branches, Node, parse
 
@@ -59,7 +60,7 @@ def show(mismatch: Mismatch, text: bytes) -> str:
     before = ("…" if len(left) < mismatch.offset else "") + "".join(left)
     after = "".join(right) + ("…" if mismatch.offset + len(right) < len(text) else "")
     expected = mismatch.expected
-    expected = expected if expected == END else f"`{_escape_control(expected)}`"
+    expected = expected if expected == END else f"`{escape_control(expected)}`"
     return f"{before}{after}\n{' ' * len(before)}^ fits up to here; wanted: {expected}"
 
 
@@ -140,7 +141,3 @@ def _fitting(columns: list[str]) -> list[str]:
     """The first strings that fit into the context together."""
     widths = accumulate(map(len, columns))
     return [text for text, width in zip(columns, widths, strict=True) if width <= _CONTEXT]
-
-
-def _escape_control(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode-escape").decode() for c in text)

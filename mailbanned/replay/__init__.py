@@ -1,1 +1,1 @@
-"""Reads old logs through the filters and jails, for `mailbanned test`."""
+"""Runs old logs through the filters and jails, for `mailbanned test`."""

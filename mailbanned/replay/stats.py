@@ -1,150 +1,231 @@
-"""What `mailbanned test` has found, jail by jail, and as the document that --json prints."""
+"""Counts what jails find in old logs: matched lines, addresses, names, bans and what they prevent.
+
+Known limits: of more than 200,000 names or addresses, those that came once are dropped; they are
+still counted as distinct.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import nlargest
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from mailbanned.address import Subject, subject_of
 from mailbanned.clock import iso
-from mailbanned.jails import Jail
+from mailbanned.documents import ban_document
+from mailbanned.jails import Jail, JailSettings, OutageDetected
 from mailbanned.model import Ban, Failure, Line, Unban
 
-if TYPE_CHECKING:
-    from mailbanned.replay.replay import Replay
-
-_MOST = 5
-_NAMES = 200_000
+_TOP = 5  # names shown
+_MAX_NAMES = 200_000
+_BATCH = 4096
 
 
-class Frequent(dict[str, int]):
-    """How often names came, of which there may be millions: `trim` drops the rare ones."""
+class TopNames:
+    """Counts names, of which there may be millions.
 
-    dropped = 0
+    max_names: beyond N names, those that came once are dropped.
+    """
 
-    def add(self, name: str, times: int) -> None:
-        """It came so often again."""
-        self[name] = self.get(name, 0) + times
+    def __init__(self, max_names: int = _MAX_NAMES) -> None:
+        self._counts: Counter[str] = Counter()
+        self._dropped = 0
+        self._max = self._limit = max_names
 
-    def trim(self) -> None:
-        """Beyond 200,000 names, drops those that came once."""
-        if len(self) > _NAMES:
-            for name in [name for name, count in self.items() if count == 1]:
-                del self[name]
-                self.dropped += 1
+    def add(self, names: Iterable[str]) -> None:
+        """Counts each of these names once more."""
+        self._counts.update(names)
+        if len(self._counts) > self._limit:
+            kept = Counter({name: count for name, count in self._counts.items() if count > 1})
+            self._dropped += len(self._counts) - len(kept)
+            self._counts = kept
+            self._limit = max(self._max, 2 * len(kept))
 
     def document(self) -> dict[str, Any]:
-        """How many there were (if any were dropped, at most so many), and the most frequent."""
-        most = nlargest(_MOST, self.items(), key=lambda one: one[1])
-        return {"distinct": len(self) + self.dropped, "most": dict(most)}
+        """The number of distinct names (too large if dropped ones came again), and the top N."""
+        return {
+            "distinct": len(self._counts) + self._dropped,
+            "most": dict(self._counts.most_common(_TOP)),
+        }
 
 
-class Seen:
-    """In how many lines each subject has failed so far, whichever jail counts that.
+class LineCounter:
+    """Counts the lines in which each subject fails, whichever jail counts them.
 
-    prefixes: the lengths by which jails count IPv6; where a neighbour is ignored they count by 128.
+    prefixes: prefix lengths by which jails count IPv6. /128 is added: where part of a network is
+    ignored, jails count single addresses.
     """
 
     def __init__(self, prefixes: Iterable[int]) -> None:
         self._prefixes = {*prefixes, 128}
-        self._lines: dict[Subject, list[int]] = {}
+        self._lines: dict[Subject, int] = {}
 
-    def cells(self, address: str) -> list[list[int]]:
-        """Where the lines of an address are to be counted: lists with one number each."""
-        prefixes = self._prefixes if ":" in address else (32,)
-        subjects = (subject_of(address, prefix) for prefix in prefixes)
-        return [self._lines.setdefault(subject, [0]) for subject in subjects]
+    def add(self, address: str) -> None:
+        """Counts one more line of an address."""
+        lines = self._lines
+        for prefix in self._prefixes if ":" in address else (32,):
+            subject = subject_of(address, prefix)
+            lines[subject] = lines.get(subject, 0) + 1
 
-    def of(self, subject: Subject) -> int:
-        """The lines so far."""
-        return self._lines.get(subject, (0,))[0]
+    def lines(self, subject: Subject) -> int:
+        """The number of lines of a subject."""
+        return self._lines.get(subject, 0)
 
 
-class JailTally:
-    """The failures and bans of one jail."""
+@dataclass(slots=True)
+class ReplayedBan:
+    """A ban, and the line that led to it.
 
-    def __init__(self, jail: Jail, seen: Seen) -> None:
-        self.rules = jail.settings
-        self.name = jail.settings.name
-        self.matched = 0
-        self.bans: list[dict[str, Any]] = []
-        self._jail = jail
-        self._seen = seen
-        self._users = Frequent()
-        self._addresses = Frequent()
-        # The bans that hold, each with what its subject had shown before.
-        self._holding: dict[Subject, tuple[dict[str, Any], int]] = {}
+    prevented: number of later lines of the subject while the ban lasted.
+    lifted: when an outage took the ban back (epoch); None if none did.
+    """
 
-    def failed(self, address: str, lines: int) -> None:
-        """So many more lines that this jail counts."""
-        if lines:
-            self.matched += lines
-            self._addresses.add(address, lines)
-
-    def tried(self, users: Iterable[tuple[str, int]]) -> None:
-        """So often were names tried in them."""
-        for user, times in users:
-            self._users.add(user, times)
-
-    def trim(self) -> None:
-        """Bounds what is remembered."""
-        self._addresses.trim()
-        self._users.trim()
-
-    def ban(self, ban: Ban, line: int, log: str) -> None:
-        """One more ban, and the line and log that led to it."""
-        record = {
-            "address": ban.subject,
-            "at": ban.since,
-            "until": ban.until,
-            "line": line,
-            "failures": ban.failures,
-            "user": ban.user,
-            "log": log,
-            "prevented": 0,
-            "lifted": None,
-        }
-        self.bans.append(record)
-        self._holding[ban.subject] = record, self._seen.of(ban.subject)
-
-    def unban(self, unban: Unban) -> None:
-        """A ban has ended; before its time if an outage explains it."""
-        record, before = self._holding.pop(unban.subject)
-        if unban.reason == "expired":
-            record["prevented"] = self._seen.of(unban.subject) - before
-        else:
-            record["lifted"] = unban.at
+    ban: Ban
+    line: int
+    log: str
+    prevented: int = 0
+    lifted: float | None = None
 
     def document(self) -> dict[str, Any]:
-        """The jail as `mailbanned test --json` prints it.
-
-        ignored, suspended: failures of ignored addresses, and during outages, that did not count.
-        prevented: the attackers' later lines (in any jail) that its bans would have kept out.
-        lifted: when a ban was taken back, since an outage explains the failures.
-        """
-        for subject, (record, before) in self._holding.items():
-            record["prevented"] = self._seen.of(subject) - before
-        rules = self.rules
-        return {
-            "name": self.name,
-            "maxretry": rules.maxretry,
-            "findtime_s": rules.findtime,
-            "bantime_s": rules.bantime,
-            "accounts": "unknown" if rules.unknown_accounts else "any",
-            "matched": self.matched,
-            "ignored": self._jail.ignored_total,
-            "suspended": self._jail.suspended_total,
-            "prevented": sum(ban["prevented"] for ban in self.bans),
-            "addresses": self._addresses.document(),
-            "users": self._users.document(),
-            "bans": [_dated(ban) for ban in self.bans],
+        """The ban as `mailbanned test --json` prints it."""
+        return ban_document(self.ban) | {
+            "at": iso(self.ban.since),
+            "line": self.line,
+            "log": self.log,
+            "prevented": self.prevented,
+            "lifted": iso(self.lifted),
         }
 
 
-def _dated(ban: dict[str, Any]) -> dict[str, Any]:
-    """A ban with its times as people read them."""
-    return {**ban, **{key: iso(ban[key]) for key in ("at", "until", "lifted")}}
+class JailStats:
+    """The matched failures and the bans of one jail."""
+
+    def __init__(self, jail: Jail, lines: LineCounter) -> None:
+        self.name = jail.settings.name
+        self.bans: list[ReplayedBan] = []
+        self._jail = jail
+        self._lines = lines
+        self._matched = 0
+        self._users = TopNames()
+        self._addresses = TopNames()
+        # Not counted yet: a Counter takes many names at once faster than one by one.
+        self._new_users: list[str] = []
+        self._new_addresses: list[str] = []
+        # Active bans, each with the number of lines of its subject at the time of the ban.
+        self._active: dict[Subject, tuple[ReplayedBan, int]] = {}
+
+    def count(self, failure: Failure) -> None:
+        """Counts a failure that the jail listens to."""
+        self._new_addresses.append(failure.address)
+        if failure.user is not None:
+            self._new_users.append(failure.user)
+        if len(self._new_addresses) >= _BATCH:
+            self._count_names()
+
+    def _count_names(self) -> None:
+        self._matched += len(self._new_addresses)
+        self._addresses.add(self._new_addresses)
+        self._users.add(self._new_users)
+        self._new_addresses.clear()
+        self._new_users.clear()
+
+    def on_banned(self, ban: Ban, line: int, log: str) -> None:
+        """Records a ban, with the number and log of the line that led to it."""
+        replayed = ReplayedBan(ban, line, log)
+        self.bans.append(replayed)
+        self._active[ban.subject] = replayed, self._lines.lines(ban.subject)
+
+    def on_unbanned(self, unban: Unban) -> None:
+        """Records the end of a ban: it expired, or an outage took it back."""
+        replayed, before = self._active.pop(unban.subject)
+        if unban.reason == "expired":
+            replayed.prevented = self._lines.lines(unban.subject) - before
+        else:
+            replayed.lifted = unban.at
+
+    def result(self) -> JailResult:
+        """What was counted so far; bans that have not ended prevent all lines until now."""
+        self._count_names()
+        for subject, (replayed, before) in self._active.items():
+            replayed.prevented = self._lines.lines(subject) - before
+        return JailResult(
+            self._jail.settings,
+            self._matched,
+            self._jail.ignored_total,
+            self._jail.suspended_total,
+            self._addresses.document(),
+            self._users.document(),
+            self.bans,
+        )
+
+
+class JailResult(NamedTuple):
+    """What one jail found.
+
+    ignored, suspended: number of failures that did not count because the address is ignored, or
+    because of an outage.
+    addresses, users: how many there are, and the most frequent ones.
+    """
+
+    settings: JailSettings
+    matched: int
+    ignored: int
+    suspended: int
+    addresses: dict[str, Any]
+    users: dict[str, Any]
+    bans: Sequence[ReplayedBan]
+
+    def document(self) -> dict[str, Any]:
+        """The jail as `mailbanned test --json` prints it."""
+        return {
+            "name": self.settings.name,
+            "maxretry": self.settings.maxretry,
+            "findtime_s": self.settings.findtime,
+            "bantime_s": self.settings.bantime,
+            "accounts": "unknown" if self.settings.unknown_accounts else "any",
+            "matched": self.matched,
+            "ignored": self.ignored,
+            "suspended": self.suspended,
+            "prevented": sum(ban.prevented for ban in self.bans),
+            "addresses": self.addresses,
+            "users": self.users,
+            "bans": [ban.document() for ban in self.bans],
+        }
+
+
+class Result(NamedTuple):
+    """What a replay found.
+
+    matched: number of lines that at least one jail counts.
+    unmatched: number of lines that look like failures, but match no pattern.
+    known_users: number of accounts given; None if none were given.
+    """
+
+    logs: Sequence[str]
+    lines: int
+    matched: int
+    unmatched: int
+    known_users: int | None
+    outages: Sequence[OutageDetected]
+    jails: Sequence[JailResult]
+
+    def document(self, seconds: float) -> dict[str, Any]:
+        """The result as `mailbanned test --json` prints it. seconds: how long the replay took."""
+        return {
+            "version": 1,
+            "logs": list(self.logs),
+            "lines": self.lines,
+            "matched": self.matched,
+            "unmatched": self.unmatched,
+            "seconds": round(seconds, 6),
+            "known_users": self.known_users,
+            "outages": [
+                {"since": iso(outage.since), "until": iso(outage.until), "reason": outage.reason}
+                for outage in self.outages
+            ],
+            "jails": [jail.document() for jail in self.jails],
+        }
 
 
 def match_document(log: str, jail: str, failure: Failure) -> dict[str, Any]:
@@ -168,25 +249,4 @@ def unmatched_document(log: str, source: str, line: Line) -> dict[str, Any]:
         "at": iso(line.at),
         "text": line.text.decode("utf-8", "replace"),
         "log": log,
-    }
-
-
-def document(replay: Replay, seconds: float) -> dict[str, Any]:
-    """What was found, as `mailbanned test --json` prints it.
-
-    known_users: how many accounts there are; None if nobody said.
-    """
-    return {
-        "version": 1,
-        "logs": replay.logs,
-        "lines": replay.lines,
-        "matched": replay.matched_lines,
-        "unmatched": replay.unmatched_lines,
-        "seconds": round(seconds, 6),
-        "known_users": None if replay.accounts is None else len(replay.accounts),
-        "outages": [
-            {"since": iso(one.since), "until": iso(one.until), "reason": one.reason}
-            for one in replay.outages()
-        ],
-        "jails": [jail.document() for jail in replay.jails.values()],
     }

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mailbanned.cli.render_status import screen, trouble
-from mailbanned.cli.status import plain
+from mailbanned.cli.render_status import problems, render
+from mailbanned.cli.status import render_plain
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 SINCE = "2026-05-01T11:58:30.250000+00:00"
@@ -59,7 +59,7 @@ OPEN = breaker(open=True, since=SINCE, reason="dovecot/no-answer", openings_tota
 def shown(document: dict[str, Any], width: int = 100) -> str:
     """What a terminal shows."""
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=False).print(screen(document, NOW, 15))
+    Console(file=out, width=width, force_terminal=False).print(render(document, NOW, 15))
     return out.getvalue()
 
 
@@ -70,10 +70,10 @@ def test_sources_that_are_behind_say_how_far() -> None:
     assert text.count("behind") == 1
 
 
-def test_a_daemon_that_is_well_has_no_trouble() -> None:
+def test_a_daemon_that_is_well_has_no_problems() -> None:
     """Nothing is red, and nothing is told of patterns or outages."""
     text = shown(status())
-    assert list(trouble(status())) == []
+    assert list(problems(status())) == []
     assert "✗" not in text
     assert "outages" not in text
     assert "postfix-sasl/failed" not in text
@@ -109,7 +109,7 @@ def test_many_sources_stand_in_columns() -> None:
         (status(source(state="unreadable", detail="/var/log/postfix cannot be read")),
          "source postfix is unreadable: /var/log/postfix cannot be read"),
         (status(jails=[{**status()["jails"][0], "forgotten_total": 4321}]),
-         "jail sshd forgot the failures of 4,321 addresses, since there are so many"),
+         "jail sshd: table full; it forgot the failures of 4,321 addresses"),
         (status(firewall={**status()["firewall"],
                           "ineffective": {"count": 2, "last": "192.0.2.1"}}),
          "2 failures came from addresses long after their ban; the last from 192.0.2.1"),
@@ -119,7 +119,7 @@ def test_many_sources_stand_in_columns() -> None:
 )  # fmt: skip
 def test_trouble_is_one_sentence(document: dict[str, Any], sentence: str) -> None:
     """And it stands on the terminal, in front of everything that is a table."""
-    assert list(trouble(document)) == [sentence]
+    assert list(problems(document)) == [sentence]
     text = " ".join(shown(document, width=200).split())
     assert f"✗ {sentence[:60]}" in text
     assert text.index("✗") < text.index("source state")
@@ -131,7 +131,7 @@ def test_what_hurts_most_comes_first() -> None:
         source(unmatched={"count": 1, "last_at": SINCE, "line": "x"}), breaker=OPEN,
         firewall={**status()["firewall"], "state": "down", "detail": "no firewalld", "pending": 2},
     )  # fmt: skip
-    starts = [sentence.split()[0] for sentence in trouble(document)]
+    starts = [sentence.split()[0] for sentence in problems(document)]
     assert starts == ["firewall", "2", "the", "a"]
 
 
@@ -146,7 +146,7 @@ def test_what_the_servers_and_attackers_say_is_escaped() -> None:
     evil = "x\x1b[2J\x9b"
     document = status(source("sshd", paths=[evil], state="down", detail=evil),
                       breaker={**OPEN, "reason": evil})  # fmt: skip
-    for text in (shown(document), plain(document)):
+    for text in (shown(document), render_plain(document)):
         assert text.replace("\n", "").replace("\t", "").isprintable()
         assert "x\\x1b[2J\\x9b" in text
 
@@ -167,6 +167,6 @@ def test_what_the_servers_and_attackers_say_is_escaped() -> None:
 )  # fmt: skip
 def test_plain_status_is_one_line_a_thing(document: dict[str, Any], lines: list[str]) -> None:
     """For scripts: the breaker, and the unmatched lines of those sources that have any."""
-    found = plain(document).splitlines()
+    found = render_plain(document).splitlines()
     assert all(line in found for line in lines)
     assert all(line.startswith(("|- ", "`- ")) for line in found[1:])

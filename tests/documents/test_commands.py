@@ -12,7 +12,7 @@ from functools import cache
 import click
 import pytest
 
-from mailbanned.cli.main import VERBS, cli
+from mailbanned.cli.main import COMMANDS, cli
 from tests.documents.pages import TOP, Piece, blocks, created, table, text, words
 from tests.documents.test_messages import is_said
 
@@ -83,7 +83,7 @@ def test_the_options_of_test_are_all_explained() -> None:
 def test_the_changelog_lists_the_verbs() -> None:
     """CHANGELOG.md names every verb, in the order of --help."""
     (line,) = [line for line in text("CHANGELOG.md").splitlines() if "`mailbanned run`" in line]
-    assert re.findall(r"`(?:mailbanned )?([a-z]+)`", line) == list(VERBS)
+    assert re.findall(r"`(?:mailbanned )?([a-z]+)`", line) == list(COMMANDS)
 
 
 @cache

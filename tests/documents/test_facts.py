@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from mailbanned.cli.common import span
+from mailbanned.clock import format_duration
 from mailbanned.config import SHIPPED, Config
 from mailbanned.config.load import load
 from mailbanned.config.options import AccountsTable, File
@@ -31,7 +31,7 @@ def test_the_jails_of_the_readme(shipped: Config) -> None:
     rows = [(row[0].strip("`"), int(row[2]), row[3]) for row in table("README.md", "jail")]
 
     def bantime(seconds: float | None) -> str:
-        return "24 h" if seconds == 86400 else span(seconds).replace("d", " d")
+        return "24 h" if seconds == 86400 else format_duration(seconds).replace("d", " d")
 
     assert rows == [(one.name, one.maxretry, bantime(one.bantime)) for one in shipped.jails]
     assert {one.findtime for one in shipped.jails} == {3600.0}

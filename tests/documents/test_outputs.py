@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mailbanned.config import SHIPPED
-from tests.cli.support import DOOR, Hall
 from tests.command import Completed, cli
+from tests.demo_host import APP, DemoHost
 from tests.documents.pages import block, blocks, is_shown
 from tests.running import Running, sasl, write_config
 
@@ -53,10 +53,10 @@ def _check(folder: Path) -> Completed:
 
 def test_a_sample_that_does_not_match(tmp_path: Path) -> None:
     """What `mailbanned check` says of a filter that does not catch its sample."""
-    hall = Hall(tmp_path)
-    line = "May  1 06:43:08 mx door[1]: no entry for bob out of 192.0.2.1"
-    door = DOOR.replace("for <USER> from", r"for <F-USER>\S+</F-USER> from")
-    hall.write("filters/door.toml", f'{door}[[hits]]\nline = "{line}"\naddress = "192.0.2.1"\n')
+    host = DemoHost(tmp_path)
+    line = "May  1 06:43:08 mx app[1]: login failed for bob out of 192.0.2.1"
+    app = APP.replace("for <USER> from", r"for <F-USER>\S+</F-USER> from")
+    host.write("filters/app.toml", f'{app}[[hits]]\nline = "{line}"\naddress = "192.0.2.1"\n')
     example = block("docs/operations.md", "# mailbanned check")
     assert is_shown(example.partition("\n")[2], _check(tmp_path).stderr)
 

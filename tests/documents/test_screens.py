@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mailbanned.cli.render_test import text as report
+from mailbanned.cli.render_test import render
 from tests.cli.test_status import NOW, breaker, shown, source, status
 from tests.documents.pages import block, is_shown
 
@@ -177,4 +177,4 @@ def test_what_a_filter_would_do() -> None:
         ],
     }
     example = block("docs/operations.md", "# mysql -N")
-    assert is_shown(example.partition("maillog\n")[2], click.unstyle(report(found)))
+    assert is_shown(example.partition("maillog\n")[2], click.unstyle(render(found)))

@@ -11,25 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import A, Hall, at, refused
 from tests.command import MAILBANNED, program
+from tests.demo_host import A, DemoHost, at, failed
 from tests.waiting import HANG_S
 
-QUIET = at("06:00:00", "door[1]: somebody passes by")
+QUIET = at("06:00:00", "app[1]: connection opened")
 
 
-def test_gzip_is_known_by_its_content(hall: Hall) -> None:
+def test_gzip_is_known_by_its_content(host: DemoHost) -> None:
     """Whatever a log is called, in a file, in two pieces, and on standard input."""
-    data = gzip.compress(f"{refused('06:43:01')}\n".encode()) + gzip.compress(
-        f"{refused('06:43:02', session=2)}\n".encode()
+    data = gzip.compress(f"{failed('06:43:01')}\n".encode()) + gzip.compress(
+        f"{failed('06:43:02', session=2)}\n".encode()
     )
-    packed = hall.write("log", data)
-    assert hall.document(packed)["matched"] == 2
-    assert hall.document("-", stdin=data)["matched"] == 2
+    packed = host.write("log", data)
+    assert host.document(packed)["matched"] == 2
+    assert host.document("-", stdin=data)["matched"] == 2
 
 
 @pytest.mark.parametrize("how", ["cut off", "garbled", "only a header", "not really"])
-def test_damaged_gzip_is_one_sentence(hall: Hall, how: str) -> None:
+def test_damaged_gzip_is_one_sentence(host: DemoHost, how: str) -> None:
     """It ends with 1 and says what still can be done."""
     data = gzip.compress(os.urandom(20_000))
     broken = {
@@ -38,41 +38,41 @@ def test_damaged_gzip_is_one_sentence(hall: Hall, how: str) -> None:
         "only a header": data[:10],
         "not really": b"\x1f\x8b" + b"x" * 100,
     }[how]
-    sentence = hall.refusal(hall.write("log.gz", broken), status=1)
-    assert "log.gz: cannot be read (damaged or cut off; " in sentence
+    sentence = host.refusal(host.write("log.gz", broken), status=1)
+    assert "log.gz: cannot be read (damaged or truncated; " in sentence
     assert "zcat" in sentence
 
 
-def test_what_is_no_log_is_one_sentence(hall: Hall) -> None:
+def test_what_is_no_log_is_one_sentence(host: DemoHost) -> None:
     """A folder, a file that is not there, a file that may not be read."""
-    sentence = hall.refusal(hall.folder, status=1)
-    assert sentence == f"{hall.folder}: cannot be read (it is a folder; name the logs in it)"
-    sentence = hall.refusal(hall.log(QUIET), "/nonexistent", status=1)
+    sentence = host.refusal(host.folder, status=1)
+    assert sentence == f"{host.folder}: cannot be read (it is a directory; name the logs in it)"
+    sentence = host.refusal(host.log(QUIET), "/nonexistent", status=1)
     assert sentence == "/nonexistent: cannot be read (No such file or directory)"
-    assert "\\x1b[31m" in hall.refusal("evil\x1b[31m", status=1)
+    assert "\\x1b[31m" in host.refusal("evil\x1b[31m", status=1)
     result = subprocess.run(
-        ["sh", "-c", f"exec {MAILBANNED} -c {hall.config} test - <&-"],
+        ["sh", "-c", f"exec {MAILBANNED} -c {host.config} test - <&-"],
         capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr == "mailbanned: -: cannot be read (standard input is closed)\n"
 
 
-def test_nothing_at_all_is_a_log(hall: Hall) -> None:
+def test_nothing_at_all_is_a_log(host: DemoHost) -> None:
     """An empty file and an empty standard input have no lines, and that is no mistake."""
-    assert hall.document(hall.log())["lines"] == 0
-    assert hall.document("-", stdin=b"")["lines"] == 0
+    assert host.document(host.log())["lines"] == 0
+    assert host.document("-", stdin=b"")["lines"] == 0
 
 
-def test_an_endless_line_is_passed_over(hall: Hall) -> None:
+def test_an_endless_line_is_passed_over(host: DemoHost) -> None:
     """A binary without line feeds neither fills the memory nor hides the line behind it."""
-    log = hall.folder / "log"
+    log = host.folder / "log"
     with log.open("wb") as file:
         file.truncate(600 << 20)
         file.seek(0, os.SEEK_END)
-        file.write(b"\n" + refused("06:43:01").encode() + b"\n" + b"y" * 100)
+        file.write(b"\n" + failed("06:43:01").encode() + b"\n" + b"y" * 100)
     result = subprocess.run(
-        ["sh", "-c", f"ulimit -v 800000; exec {MAILBANNED} -c {hall.config} test --json {log}"],
+        ["sh", "-c", f"ulimit -v 800000; exec {MAILBANNED} -c {host.config} test --json {log}"],
         capture_output=True, text=True, timeout=HANG_S, check=True,
     )  # fmt: skip
     document = json.loads(result.stdout)
@@ -80,41 +80,41 @@ def test_an_endless_line_is_passed_over(hall: Hall) -> None:
     assert document["jails"][1]["bans"][0]["line"] == 2
 
 
-def test_an_endless_last_line_is_a_line(hall: Hall) -> None:
+def test_an_endless_last_line_is_a_line(host: DemoHost) -> None:
     """A line that is skipped at the end of the log counts as a line, as any other one."""
-    log = hall.folder / "log"
-    log.write_bytes(refused("06:43:01").encode() + b"\n" + b"x" * (3 << 20))
-    document = hall.document(log)
+    log = host.folder / "log"
+    log.write_bytes(failed("06:43:01").encode() + b"\n" + b"x" * (3 << 20))
+    document = host.document(log)
     assert (document["lines"], document["matched"]) == (2, 1)
 
 
-def test_a_message_that_a_container_runtime_cut_up_is_one(hall: Hall) -> None:
+def test_a_message_that_a_container_runtime_cut_up_is_one(host: DemoHost) -> None:
     """Wherever the blocks of reading end: its parts are joined, and lines keep their numbers."""
     head = "2026-05-01T06:43:08.123456789Z stdout"
-    message = (f"{head} P door[1]: no entry for {'x' * 100}", f"{head} F {'x' * 7000} from {A}")
-    log = hall.log(*message * 300)
-    out = hall.lines("--jail", "strict", "--matches", log)
+    message = (f"{head} P app[1]: login failed for {'x' * 100}", f"{head} F {'x' * 7000} from {A}")
+    log = host.log(*message * 300)
+    out = host.lines("--jail", "strict", "--matches", log)
     assert [match["line"] for match in out] == [n * 2 for n in range(1, 301)]
 
 
-def test_several_logs_are_told_apart(hall: Hall) -> None:
+def test_several_logs_are_told_apart(host: DemoHost) -> None:
     """Matches, bans and the text name the log; each log counts its lines from 1."""
-    one = hall.log(QUIET, refused("06:43:01"), name="one")
-    two = hall.log(refused("07:00:00"), name="two")
-    out = hall.lines("--jail", "strict", "--matches", one, two)
+    one = host.log(QUIET, failed("06:43:01"), name="one")
+    two = host.log(failed("07:00:00"), name="two")
+    out = host.lines("--jail", "strict", "--matches", one, two)
     assert [(match["log"], match["line"]) for match in out] == [(str(one), 2), (str(two), 1)]
-    document = hall.document("--jail", "strict", one, two)
+    document = host.document("--jail", "strict", one, two)
     assert (document["logs"], document["lines"]) == ([str(one), str(two)], 3)
-    assert f"{one}:2  " in hall.text("--jail", "strict", one, two)
-    assert f"{one}:2  " not in hall.text("--jail", "strict", one)
+    assert f"{one}:2  " in host.text("--jail", "strict", one, two)
+    assert f"{one}:2  " not in host.text("--jail", "strict", one)
 
 
 @pytest.mark.parametrize("option", ["--matches", "--unmatched"])
-def test_whoever_has_read_enough_may_stop(hall: Hall, option: str) -> None:
+def test_whoever_has_read_enough_may_stop(host: DemoHost, option: str) -> None:
     """`mailbanned test ... | head` ends at once and without a word."""
-    log = hall.log(*[refused("06:43:01"), at("06:43:01", "door[1]: no entry")] * 20_000)
+    log = host.log(*[failed("06:43:01"), at("06:43:01", "app[1]: login failed")] * 20_000)
     result = subprocess.run(
-        f"{MAILBANNED} -c {hall.config} test {option} {log} | head -n 1",
+        f"{MAILBANNED} -c {host.config} test {option} {log} | head -n 1",
         shell=True, capture_output=True, text=True, timeout=HANG_S,
     )  # fmt: skip
     assert result.stderr == ""
@@ -122,14 +122,14 @@ def test_whoever_has_read_enough_may_stop(hall: Hall, option: str) -> None:
 
 
 @pytest.fixture
-def long_log(hall: Hall) -> Path:
+def long_log(host: DemoHost) -> Path:
     """More than anybody waits for without being told how far it is."""
-    return hall.write("long", f"{QUIET}\n".encode() * (20_000_000 // len(QUIET)))
+    return host.write("long", f"{QUIET}\n".encode() * (20_000_000 // len(QUIET)))
 
 
-def test_a_bar_is_shown_for_long_logs(hall: Hall, long_log: Path) -> None:
+def test_a_bar_is_shown_for_long_logs(host: DemoHost, long_log: Path) -> None:
     """On a terminal it tells how far, and it is wiped away before the result stands there."""
-    out = hall.terminal("test", "--jail", "door", long_log)
+    out = host.terminal("test", "--jail", "app", long_log)
     percents = [int(one) for one in re.findall(r"(\d+)%", out)]
     assert percents
     assert percents == sorted(percents)
@@ -138,10 +138,10 @@ def test_a_bar_is_shown_for_long_logs(hall: Hall, long_log: Path) -> None:
     assert re.search(r"\x1b\[2K.*jail +.*matched", after, re.DOTALL)
 
 
-def test_no_bar_where_none_belongs(hall: Hall, long_log: Path) -> None:
+def test_no_bar_where_none_belongs(host: DemoHost, long_log: Path) -> None:
     """Not for short logs, not in pipes, and not in between the lines of --matches."""
-    assert "reading" not in hall.terminal("test", "--jail", "door", hall.log(QUIET))
-    assert "reading" not in hall.terminal("test", "--jail", "door", "--matches", long_log)
-    result = program("-c", str(hall.config), "test", "--jail", "door", str(long_log))
+    assert "reading" not in host.terminal("test", "--jail", "app", host.log(QUIET))
+    assert "reading" not in host.terminal("test", "--jail", "app", "--matches", long_log)
+    result = program("-c", str(host.config), "test", "--jail", "app", str(long_log))
     assert (result.returncode, result.stderr) == (0, "")
     assert "\x1b" not in result.stdout

@@ -1,0 +1,3 @@
+from tests.demo_host import host
+
+__all__ = ["host"]
