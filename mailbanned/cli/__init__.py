@@ -1,4 +1,4 @@
-"""The command line: one file a verb, registered here."""
+"""The command line: one file for each command."""
 
 from mailbanned.cli.main import main
 

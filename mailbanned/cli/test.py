@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 # Bans of each jail that are shown on a terminal, if there are several jails.
 _LAST_BANS = 8
-# Smaller logs (bytes) are read before anybody could read a progress bar.
+# Smaller logs (bytes) are read too quickly for a progress bar.
 _LONG_LOG = 16 << 20
 # New objects until Python looks for cycles. What is counted has none, and stays: with the default
 # of 700, looking for cycles takes a twelfth of the time.

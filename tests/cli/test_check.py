@@ -15,7 +15,7 @@ MISMATCH = "May  1 06:43:08 mx app[1]: login failed for bob out of 192.0.2.1"
 
 
 def problems(host: DemoHost) -> list[dict[str, Any]]:
-    """What `check --json` has against the configuration."""
+    """The errors that `check --json` prints."""
     result = host.run("check", "--json")
     assert (result.returncode, result.stderr) == (78, "")
     document = json.loads(result.stdout)
@@ -24,13 +24,13 @@ def problems(host: DemoHost) -> list[dict[str, Any]]:
     return errors
 
 
-def spoiled(host: DemoHost, sample: str) -> Path:
+def add_sample(host: DemoHost, sample: str) -> Path:
     """The filter of `app` with one more sample."""
     return host.write("filters/app.toml", f"{APP}\n{sample}\n")
 
 
 def test_a_good_configuration(host: DemoHost) -> None:
-    """Each jail in a line, the resting ones too, and how many samples were run."""
+    """It prints each jail in a line, also disabled ones, and the number of samples."""
     result = host.run("check")
     assert (result.returncode, result.stdout) == (0, f"""\
 {host.config}: OK
@@ -44,7 +44,7 @@ def test_a_good_configuration(host: DemoHost) -> None:
 
 
 def test_a_filter_that_no_jail_uses_is_pointed_out(host: DemoHost) -> None:
-    """Its samples were not run, so nobody should take it for good."""
+    """Its samples were not run, and that is reported."""
     idle = host.write("filters/idle.toml", "nonsense")
     result = host.run("check")
     assert result.returncode == 0
@@ -57,7 +57,7 @@ def test_a_filter_that_no_jail_uses_is_pointed_out(host: DemoHost) -> None:
 
 def test_a_hit_that_does_not_match(host: DemoHost) -> None:
     """The line, the pattern that comes furthest, and below it the place where it stops."""
-    path = spoiled(host, f'[[hits]]\nline = "{MISMATCH}"\naddress = "192.0.2.1"\nuser = "bob"')
+    path = add_sample(host, f'[[hits]]\nline = "{MISMATCH}"\naddress = "192.0.2.1"\nuser = "bob"')
     result = host.run("check")
     assert (result.returncode, result.stdout) == (78, "")
     assert (
@@ -89,7 +89,7 @@ mailbanned: the configuration has 1 error:
 )  # fmt: skip
 def test_other_samples_that_are_wrong(host: DemoHost, sample: str, error: str) -> None:
     """Each is one sentence with the pattern and the line."""
-    spoiled(host, sample)
+    add_sample(host, sample)
     (problem,) = problems(host)
     assert problem["error"].startswith(error)
     assert problem["remedy"]
@@ -97,7 +97,7 @@ def test_other_samples_that_are_wrong(host: DemoHost, sample: str, error: str) -
 
 def test_all_errors_come_at_once(host: DemoHost) -> None:
     """Those of the main file and those of the samples, in the test of a log as well."""
-    spoiled(host, '[[misses]]\nline = "app[1]: login failed for bob from 192.0.2.1"')
+    add_sample(host, '[[misses]]\nline = "app[1]: login failed for bob from 192.0.2.1"')
     host.config.write_text(host.config.read_text().replace("maxretry = 2", "maxretry = 0"))
     assert {problem["key"] for problem in problems(host)} == {"samples", "jails.relay.maxretry"}
     for command in (["check"], ["test", "-"]):
@@ -108,7 +108,7 @@ def test_all_errors_come_at_once(host: DemoHost) -> None:
 
 def test_samples_reach_no_terminal_raw(host: DemoHost) -> None:
     """Hostile samples belong into a filter; their control characters are shown escaped."""
-    spoiled(
+    add_sample(
         host,
         '[[hits]]\nline = "app[1]: login failed for \\u001b[31m\\u009b"\naddress = "192.0.2.2"',
     )

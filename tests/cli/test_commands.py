@@ -36,27 +36,27 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_version_and_help() -> None:
-    """--version tells the version, --help lists every verb, and a wrong verb is a usage error."""
+    """--version prints the version, --help lists all commands; an unknown one is a usage error."""
     assert mailbanned.__version__ in program("--version").stdout
     text = program("--help").stdout
-    for verb in ("run", "status", "why", "ban", "unban", "reload", "check", "test"):
-        assert f"\n  {verb} " in text
+    for name in ("run", "status", "why", "ban", "unban", "reload", "check", "test"):
+        assert f"\n  {name} " in text
     assert program("frobnicate").returncode == 2
     assert program().returncode == 2
 
 
-@pytest.mark.parametrize("verb", [["status"], ["why", A], ["ban", A], ["unban", A], ["reload"]])
-def test_without_a_daemon_the_exit_status_is_69(tmp_path: Path, verb: list[str]) -> None:
+@pytest.mark.parametrize("command", [["status"], ["why", A], ["ban", A], ["unban", A], ["reload"]])
+def test_without_a_daemon_the_exit_status_is_69(tmp_path: Path, command: list[str]) -> None:
     """One sentence names the socket and what to look at."""
     path = write_config(tmp_path)
-    result = cli("-c", str(path), *verb)
+    result = cli("-c", str(path), *command)
     assert result.returncode == 69
     assert f"{tmp_path}/control.sock" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_the_configuration_may_come_from_the_environment(daemon: Running) -> None:
-    """$MAILBANNED_CONFIG stands in for -c."""
+    """$MAILBANNED_CONFIG is used in place of -c."""
     env = {**os.environ, "MAILBANNED_CONFIG": str(daemon.config)}
     result = subprocess.run(
         [MAILBANNED, "status", "--json"], env=env, capture_output=True, check=True, timeout=HANG_S
@@ -68,7 +68,7 @@ def test_status_works_while_the_file_is_broken(daemon: Running) -> None:
     """A syntax error in the configuration does not hide the daemon that runs with the old one."""
     with daemon.config.open("a") as file:
         file.write("[[[")
-    # What stands in conf.d still says where the socket is, as long as it can be read.
+    # Files in conf.d that can be read still name the socket.
     folder = daemon.folder / "conf.d"
     folder.mkdir()
     (folder / "socket.toml").write_text(f'[control]\nsocket = "{daemon.folder}/control.sock"\n')
@@ -103,7 +103,7 @@ def test_a_ban_in_a_jail_takes_its_bantime(daemon: Running) -> None:
 
 
 def test_networks_and_ipv6_are_banned_whole(daemon: Running) -> None:
-    """A network is one ban; a single IPv6 address stands for its /64; mapped ones are IPv4."""
+    """A network is one ban; a single IPv6 address is its /64; mapped ones are IPv4."""
     daemon.cli("ban", "198.51.100.77/24", "2001:db8::5", "::ffff:203.0.113.9")
     assert daemon.banned() == {"manual": {"198.51.100.0/24", "2001:db8::/64", "203.0.113.9/32"}}
     assert daemon.cli("unban", "2001:db8::99").stdout == "[manual] Unban 2001:db8::/64\n"
@@ -124,7 +124,7 @@ def test_networks_and_ipv6_are_banned_whole(daemon: Running) -> None:
 def test_what_must_not_be_banned_is_refused(
     untouched: Running, address: str, sentence: str
 ) -> None:
-    """Ignored addresses, whole internets and names end with 1, and nobody of the call is banned."""
+    """Ignored addresses, too wide networks and names end with 1, and no address is banned."""
     result = untouched.cli("ban", A, address)
     assert result.returncode == 1
     assert sentence in result.stderr
@@ -132,7 +132,7 @@ def test_what_must_not_be_banned_is_refused(
 
 
 def test_unban_forgets_the_counts(daemon: Running) -> None:
-    """Whoever is pardoned starts from zero, also if not banned yet."""
+    """After an unban an address starts from zero, also if it was not banned."""
     password = "May  1 06:43:08 mx sshd[1]: Failed password for root from 203.0.113.5 port 1 ssh2"
     daemon.following()  # what is caught up counts at its stamp, which is long ago
     daemon.append("secure", password, password)
@@ -180,8 +180,8 @@ def test_status_on_a_terminal_is_a_table(daemon: Running) -> None:
     assert "\x1b[2J" not in result.stdout
 
 
-def test_check_says_what_is_good_and_what_is_not(tmp_path: Path) -> None:
-    """A good file ends with 0 and its rules; a bad one with 78 and all its errors."""
+def test_check_prints_jails_or_errors(tmp_path: Path) -> None:
+    """A valid configuration ends with 0 and its jails, an invalid one with 78 and all errors."""
     path = write_config(tmp_path)
     result = cli("-c", str(path), "check")
     assert result.returncode == 0

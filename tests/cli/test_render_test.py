@@ -1,4 +1,4 @@
-"""How `mailbanned test` tells what it found: text, terminal, unmatched lines, refusals."""
+"""What `mailbanned test` prints: text, terminal output, unmatched lines, usage errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ODD = at("06:43:02", "app[1]: login failed whatsoever for bob")
 HOSTILE = "a\x1b[31mb\x9b2J\u202e"
 
 
-def test_the_text_begins_with_what_matters_and_ends_as_people_are_used_to(host: DemoHost) -> None:
+def test_the_text(host: DemoHost) -> None:
     """A table of the jails, what to look at, each jail with its bans, fail2ban-regex's sentence."""
     log = host.log(
         *(failed(f"06:43:0{n}", user="bob", session=n) for n in (1, 2, 3)),
@@ -61,7 +61,7 @@ def test_known_users_end_the_warning(host: DemoHost) -> None:
 
 
 def test_a_log_in_which_nothing_matches(host: DemoHost) -> None:
-    """The next step is told: --explain."""
+    """The next step is named: --explain."""
     text = host.text(host.log(at("06:00:00", "app[1]: connection opened")))
     assert "! no line matched: --explain LINE shows why a line does not\n" in text
     assert "account database" not in text
@@ -69,7 +69,7 @@ def test_a_log_in_which_nothing_matches(host: DemoHost) -> None:
 
 
 def test_unmatched_lists_what_looks_like_a_failure(host: DemoHost) -> None:
-    """Lines with a suspect text that fit no pattern, not even a known one, within the time."""
+    """Lines with a suspect text that fit no pattern, not even an ignored one, within the time."""
     log = host.log(
         at("06:43:00", "app[1]: login failed: rate limit"),
         failed("06:43:01"),
@@ -94,7 +94,7 @@ def test_unmatched_lists_what_looks_like_a_failure(host: DemoHost) -> None:
     }  # fmt: skip
 
 
-def test_control_characters_reach_no_terminal(host: DemoHost) -> None:
+def test_control_characters_are_escaped(host: DemoHost) -> None:
     """Not those of lines, not those of names of logs, in no form of output; only our colours do."""
     odd = at("06:43:02", f"app[1]: login failed {HOSTILE}")
     lines = f"{failed('06:43:01', user=HOSTILE)}\r\n{odd}\n".encode()
@@ -112,7 +112,7 @@ def test_control_characters_reach_no_terminal(host: DemoHost) -> None:
 def test_a_terminal_sees_the_last_bans_of_each_jail(host: DemoHost) -> None:
     """All of them are shown in pipes, and of a jail that is named; lines fit the terminal."""
     addresses = [f"192.0.2.{n}" for n in range(1, 21)]
-    log = host.log(*(failed("06:43:01", one, user="u" * 99) for one in addresses))
+    log = host.log(*(failed("06:43:01", address, user="u" * 99) for address in addresses))
     assert host.text(log).count("  Ban ") == 20
     out = host.terminal("test", log, columns=90)
     assert "  12 earlier bans not shown: --jail strict shows all" in out
@@ -130,7 +130,7 @@ def test_colours_are_for_terminals(host: DemoHost) -> None:
     assert "\x1b" not in host.text(log)
 
 
-def test_names_that_the_locale_cannot_say_are_escaped(host: DemoHost) -> None:
+def test_names_outside_the_encoding_are_escaped(host: DemoHost) -> None:
     """Output in Latin-1 neither fails nor stops at a Japanese name."""
     log = host.log(failed("06:43:01", user="日本"), failed("06:43:02", C, user="jürgen"))
     out = host.terminal("test", "--jail", "strict", log, PYTHONIOENCODING="latin-1")

@@ -17,7 +17,7 @@ SINCE = "2026-05-01T11:58:30.250000+00:00"
 
 
 def source(name: str = "postfix", **more: Any) -> dict[str, Any]:
-    """A source that is well."""
+    """A healthy source."""
     return {
         "name": name, "kind": "file", "paths": [f"/var/log/{name}"], "state": "following",
         "detail": "", "lines": 12345, "last_line_at": SINCE, "lag_bytes": 0,
@@ -28,7 +28,7 @@ def source(name: str = "postfix", **more: Any) -> dict[str, Any]:
 
 
 def status(*sources: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The document of a daemon that is well."""
+    """The document of a healthy daemon."""
     return {
         "version": 1, "pid": 812, "uptime_s": 90.0,
         "config": {"path": "/etc/mailbanned/mailbanned.toml", "loaded_at": SINCE, "hints": [],
@@ -64,14 +64,14 @@ def shown(document: dict[str, Any], width: int = 100) -> str:
 
 
 def test_sources_that_are_behind_say_how_far() -> None:
-    """Lines that wait to be read for longer than a blink are no good state."""
+    """A lag of minutes is shown; one below five seconds is not."""
     text = shown(status(source("dovecot", state="catching-up", lag_s=480.2), source(lag_s=0.3)))
     assert "catching-up, 8m behind" in text
     assert text.count("behind") == 1
 
 
-def test_a_daemon_that_is_well_has_no_problems() -> None:
-    """Nothing is red, and nothing is told of patterns or outages."""
+def test_a_healthy_daemon_has_no_problems() -> None:
+    """There is no problem, and no outage or pattern is shown."""
     text = shown(status())
     assert list(problems(status())) == []
     assert "✗" not in text
@@ -79,7 +79,7 @@ def test_a_daemon_that_is_well_has_no_problems() -> None:
     assert "postfix-sasl/failed" not in text
 
 
-def test_many_sources_stand_in_columns() -> None:
+def test_sources_are_a_table() -> None:
     """Name, state, lines, how long ago the last one came, log; also where nothing came yet."""
     sources = [source("postfix"), source("a-longer-name", state="waiting", lines=0,
                last_line_at=None, paths=[], detail="There is no log file")]  # fmt: skip
@@ -117,15 +117,15 @@ def test_many_sources_stand_in_columns() -> None:
          "source postfix: The journal has newer records"),
     ],
 )  # fmt: skip
-def test_trouble_is_one_sentence(document: dict[str, Any], sentence: str) -> None:
-    """And it stands on the terminal, in front of everything that is a table."""
+def test_a_problem_is_one_sentence(document: dict[str, Any], sentence: str) -> None:
+    """It is shown on the terminal, before the tables."""
     assert list(problems(document)) == [sentence]
     text = " ".join(shown(document, width=200).split())
     assert f"✗ {sentence[:60]}" in text
     assert text.index("✗") < text.index("source state")
 
 
-def test_what_hurts_most_comes_first() -> None:
+def test_serious_problems_come_first() -> None:
     """A firewall that is down, then an outage, then odd lines."""
     document = status(
         source(unmatched={"count": 1, "last_at": SINCE, "line": "x"}), breaker=OPEN,
@@ -135,13 +135,13 @@ def test_what_hurts_most_comes_first() -> None:
     assert starts == ["firewall", "2", "the", "a"]
 
 
-def test_past_outages_are_remembered() -> None:
+def test_past_outages_are_shown() -> None:
     """How many there were, and how much did not count for them."""
     text = shown(status(breaker=breaker(openings_total=2, suspended_total=14)))
     assert "outages     2 of the login backend seen, 14 failures in them not counted" in text
 
 
-def test_what_the_servers_and_attackers_say_is_escaped() -> None:
+def test_text_from_outside_is_escaped() -> None:
     """Paths, errors and lines come from outside: no control character of theirs is printed."""
     evil = "x\x1b[2J\x9b"
     document = status(source("sshd", paths=[evil], state="down", detail=evil),

@@ -12,7 +12,7 @@ LOST = "app[9]: database unavailable"
 
 
 def test_lines_of_one_session_count_once(host: DemoHost) -> None:
-    """Two lines that tell of the same attempt match both, but are one failure."""
+    """Two lines of the same attempt both match, but are one failure."""
     log = host.log(
         failed("06:43:01", session=1), at("06:43:01", f"app[1]: wrong password of bob from {A}"),
         failed("06:43:02", session=2), at("06:43:02", f"app[2]: wrong password of bob from {A}"),
@@ -23,7 +23,7 @@ def test_lines_of_one_session_count_once(host: DemoHost) -> None:
     assert [(ban["line"], ban["failures"]) for ban in jail["bans"]] == [(5, 3)]
 
 
-def test_a_ban_tells_what_it_would_have_prevented(host: DemoHost) -> None:
+def test_a_ban_counts_the_lines_that_it_prevents(host: DemoHost) -> None:
     """That is every later line in which its subject fails, in any jail, until the ban ends."""
     log = host.log(
         *(failed(f"06:43:0{n}", session=n) for n in (1, 2, 3)),  # the ban of jail app
@@ -51,7 +51,7 @@ def test_a_line_that_two_filters_match_is_one_line(host: DemoHost) -> None:
     assert found == [(5, 2), (5, 2)]
 
 
-def test_ipv6_is_told_of_by_network(host: DemoHost) -> None:
+def test_ipv6_is_counted_by_network(host: DemoHost) -> None:
     """Neighbours in a /64 are one subject; what they do after its ban is prevented."""
     log = host.log(*(rejected(f"06:43:0{n}", f"2001:db8::{n}") for n in range(1, 6)))
     (ban,) = host.jail("relay", log)["bans"]
@@ -82,8 +82,8 @@ def test_an_outage_takes_bans_back(host: DemoHost) -> None:
     assert "taken back at 2026-05-01T06:43:04: an outage" in text
 
 
-def test_an_outage_is_told_of_once_and_whole(host: DemoHost) -> None:
-    """Signs that follow each other are one outage, from the first to the last."""
+def test_consecutive_outage_lines_are_one_outage(host: DemoHost) -> None:
+    """The outage is reported once, from the first line to the last."""
     log = host.log(*(at(f"06:43:{n:02}", LOST) for n in range(0, 60, 20)), failed("06:43:50"))
     (outage,) = host.document(log)["outages"]
     assert (outage["since"][11:19], outage["until"][11:19]) == ("06:42:55", "06:44:40")
@@ -91,7 +91,7 @@ def test_an_outage_is_told_of_once_and_whole(host: DemoHost) -> None:
 
 
 def test_an_outage_in_one_log_counts_for_another(host: DemoHost) -> None:
-    """Logs are read side by side: what one server says of 06:43 holds for the other's 06:43."""
+    """Logs are read side by side: an outage that one server logs applies to failures of another."""
     failing = host.log(*(failed(f"06:43:0{n}", session=n) for n in (1, 2, 3)), name="one")
     saying = host.log(
         at("06:43:00", LOST), at("12:00:00", "app[1]: login failed: rate limit"), name="two"
@@ -145,7 +145,7 @@ def test_since_and_until_may_be_durations_before_now(host: DemoHost) -> None:
         assert host.jail("app", *options, log)["matched"] == count, options
 
 
-def test_bans_come_of_what_counts_only(host: DemoHost) -> None:
+def test_only_lines_within_the_time_count(host: DemoHost) -> None:
     """Failures before --since do not add to those behind it; all lines are read, some matched."""
     log = host.log(*(failed(f"06:43:0{n}", session=n) for n in range(1, 6)))
     document = host.document("--jail", "app", "--since", "2026-05-01T06:43:02Z", log)
@@ -153,7 +153,7 @@ def test_bans_come_of_what_counts_only(host: DemoHost) -> None:
     assert [ban["line"] for ban in document["jails"][0]["bans"]] == [4]
 
 
-def test_who_logged_in_before_since_is_known(host: DemoHost) -> None:
+def test_logins_before_since_are_known(host: DemoHost) -> None:
     """Good logins count as knowledge whenever they were: three clients that fail are an outage."""
     log = host.log(
         *(at("05:00:00", f"app[1]: login ok for bob from {address}") for address in (A, B, C)),
@@ -161,7 +161,9 @@ def test_who_logged_in_before_since_is_known(host: DemoHost) -> None:
         failed("06:43:05", A, session=2), failed("06:43:06", A, session=3),
     )  # fmt: skip
     document = host.document("--jail", "app", "--since", "2026-05-01T06:00Z", log)
-    assert [one["reason"] for one in document["outages"]] == ["clients that logged in before fail"]
+    assert [outage["reason"] for outage in document["outages"]] == [
+        "clients that logged in before fail"
+    ]
     assert document["jails"][0]["bans"] == []
 
 
@@ -180,11 +182,11 @@ def test_a_line_without_a_stamp_is_as_old_as_the_one_before(host: DemoHost) -> N
     (ban,) = host.jail("app", log)["bans"]
     assert (ban["line"], ban["at"][11:19]) == (3, "06:43:01")
     matches = host.lines("--jail", "app", "--matches", log)
-    assert [one["at"] and one["at"][11:19] for one in matches] == ["06:43:01", None, None]
+    assert [match["at"] and match["at"][11:19] for match in matches] == ["06:43:01", None, None]
 
 
-def test_a_resting_jail_works_if_it_is_named(host: DemoHost) -> None:
-    """enabled = false keeps a jail out, unless somebody asks what it would do."""
+def test_a_disabled_jail_is_used_if_it_is_named(host: DemoHost) -> None:
+    """enabled = false leaves a jail out, unless --jail names it."""
     log = host.log(rejected("06:43:01"))
     assert [jail["name"] for jail in host.document(log)["jails"]] == ["app", "strict", "relay"]
     assert len(host.jail("off", log)["bans"]) == 1

@@ -106,7 +106,7 @@ def test_what_the_stamp_does_not_say_is_assumed(host: DemoHost) -> None:
     assert "which is this host's" in source(host, FITTING, "--jail", "app")["assumed"]["zone"]
 
 
-def test_sources_that_see_another_line_are_told_apart(host: DemoHost) -> None:
+def test_sources_that_parse_the_line_differently_are_shown_apart(host: DemoHost) -> None:
     """With zones of their own, each source has its own time; else the line is shown once."""
     assert host.text("--explain", FITTING).count("time    ") == 1
     config = host.config.read_text()
@@ -142,9 +142,9 @@ def test_the_verdict_of_a_jail(host: DemoHost, line: str, jail: str, verdict: st
 
 
 def test_an_address_that_is_none(host: DemoHost) -> None:
-    """A line that fits but for the number in the address is told so."""
-    (one,) = source(host, "relay: rejected 203.0.113.500", "--jail", "relay")["filters"]
-    (pattern,) = one["patterns"]
+    """The address that cannot be parsed is named as the reason."""
+    (filter_,) = source(host, "relay: rejected 203.0.113.500", "--jail", "relay")["filters"]
+    (pattern,) = filter_["patterns"]
     assert (pattern["fits"], pattern["wanted"]) == (False, "an address that can be read")
 
 
@@ -215,7 +215,7 @@ def test_one_line_is_explained(host: DemoHost, lines: str) -> None:
 
 
 def test_a_line_that_is_too_long(host: DemoHost) -> None:
-    """Nobody looks at it, so no pattern is asked."""
+    """It is not matched with any pattern."""
     line = f"{failed('06:43:01')} {'x' * 9000}"
     found = source(host, line, "--jail", "app")
     assert (found["overlong"], found["filters"]) == (True, [])

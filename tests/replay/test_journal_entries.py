@@ -10,7 +10,7 @@ from tests.demo_host import A, B, DemoHost
 MICROS = 1_777_617_788_000_000  # 2026-05-01T06:43:08Z
 
 
-def record(message: object, **fields: Any) -> str:
+def entry(message: object, **fields: Any) -> str:
     """An entry of `app`, written by a system user."""
     return json.dumps(
         {
@@ -21,39 +21,39 @@ def record(message: object, **fields: Any) -> str:
     )  # fmt: skip
 
 
-def test_records_are_read_as_lines(host: DemoHost) -> None:
+def test_entries_are_read_as_lines(host: DemoHost) -> None:
     """With their time, their line numbers, and bytes that are no text."""
     raw = list(f"login failed for b\xf6b from {B}".encode("latin1"))
-    log = host.log(record("login-ok"), record(f"login failed for bob from {A}"), record(raw))
-    one, two = host.lines("--jail", "strict", "--matches", log)
-    assert (one["line"], one["address"], one["user"]) == (2, A, "bob")
-    assert one["at"].startswith("2026-05-01T06:43:08")
-    assert (two["line"], two["address"], two["user"]) == (3, B, "b\ufffdb")
+    log = host.log(entry("login-ok"), entry(f"login failed for bob from {A}"), entry(raw))
+    first, second = host.lines("--jail", "strict", "--matches", log)
+    assert (first["line"], first["address"], first["user"]) == (2, A, "bob")
+    assert first["at"].startswith("2026-05-01T06:43:08")
+    assert (second["line"], second["address"], second["user"]) == (3, B, "b\ufffdb")
 
 
-def test_what_anybody_can_write_is_not_believed(host: DemoHost) -> None:
-    """A local user's record, one without a writer, and sshd's that did not come from root."""
+def test_entries_that_any_user_can_write_are_not_trusted(host: DemoHost) -> None:
+    """Entries of a local user, without a writer, and of an sshd that is not root's."""
     message = f"login failed for bob from {A}"
     log = host.log(
-        record(message, _UID="1000"),
-        record(message, _UID=None),
-        record(message, SYSLOG_IDENTIFIER="sshd", _EXE="/home/bob/sshd"),
-        record(message, SYSLOG_IDENTIFIER=["app", "app"]),
-        record(f"a visitor\nmx app[1]: {message}"),
+        entry(message, _UID="1000"),
+        entry(message, _UID=None),
+        entry(message, SYSLOG_IDENTIFIER="sshd", _EXE="/home/bob/sshd"),
+        entry(message, SYSLOG_IDENTIFIER=["app", "app"]),
+        entry(f"a visitor\nmx app[1]: {message}"),
     )
     assert host.document(log)["matched"] == 0
     assert host.document(log)["lines"] == 5
 
 
-def test_a_record_is_explained(host: DemoHost) -> None:
-    """--explain takes a record for the line that it becomes."""
-    text = host.text("--explain", record(f"login failed for bob from {A}"))
+def test_an_entry_is_explained(host: DemoHost) -> None:
+    """--explain takes an entry for the line that it becomes."""
+    text = host.text("--explain", entry(f"login failed for bob from {A}"))
     assert A in text
     assert "login-failed" in text
 
 
 def test_other_json_is_no_journal(host: DemoHost) -> None:
-    """Docker's lines and broken records stay as they are."""
+    """Docker's lines and broken entries stay as they are."""
     line = {"log": f"app[1]: login failed for bob from {A}\n", "stream": "stdout"}
     docker = json.dumps(line | {"time": "2026-05-01T06:43:08.1Z"}, separators=(",", ":"))
     assert host.document(host.log(docker))["matched"] == 1

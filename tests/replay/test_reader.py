@@ -1,4 +1,4 @@
-"""The logs that `mailbanned test` reads: packed, broken, endless, long; who reads its output."""
+"""The logs that `mailbanned test` reads: compressed, damaged, endless, long; its output."""
 
 from __future__ import annotations
 
@@ -97,21 +97,21 @@ def test_a_message_that_a_container_runtime_cut_up_is_one(host: DemoHost) -> Non
     assert [match["line"] for match in out] == [n * 2 for n in range(1, 301)]
 
 
-def test_several_logs_are_told_apart(host: DemoHost) -> None:
+def test_several_logs_are_named(host: DemoHost) -> None:
     """Matches, bans and the text name the log; each log counts its lines from 1."""
-    one = host.log(QUIET, failed("06:43:01"), name="one")
-    two = host.log(failed("07:00:00"), name="two")
-    out = host.lines("--jail", "strict", "--matches", one, two)
-    assert [(match["log"], match["line"]) for match in out] == [(str(one), 2), (str(two), 1)]
-    document = host.document("--jail", "strict", one, two)
-    assert (document["logs"], document["lines"]) == ([str(one), str(two)], 3)
-    assert f"{one}:2  " in host.text("--jail", "strict", one, two)
-    assert f"{one}:2  " not in host.text("--jail", "strict", one)
+    first = host.log(QUIET, failed("06:43:01"), name="one")
+    second = host.log(failed("07:00:00"), name="two")
+    out = host.lines("--jail", "strict", "--matches", first, second)
+    assert [(match["log"], match["line"]) for match in out] == [(str(first), 2), (str(second), 1)]
+    document = host.document("--jail", "strict", first, second)
+    assert (document["logs"], document["lines"]) == ([str(first), str(second)], 3)
+    assert f"{first}:2  " in host.text("--jail", "strict", first, second)
+    assert f"{first}:2  " not in host.text("--jail", "strict", first)
 
 
 @pytest.mark.parametrize("option", ["--matches", "--unmatched"])
-def test_whoever_has_read_enough_may_stop(host: DemoHost, option: str) -> None:
-    """`mailbanned test ... | head` ends at once and without a word."""
+def test_a_closed_pipe_ends_the_command(host: DemoHost, option: str) -> None:
+    """`mailbanned test ... | head` ends at once, and prints no error."""
     log = host.log(*[failed("06:43:01"), at("06:43:01", "app[1]: login failed")] * 20_000)
     result = subprocess.run(
         f"{MAILBANNED} -c {host.config} test {option} {log} | head -n 1",
@@ -123,14 +123,14 @@ def test_whoever_has_read_enough_may_stop(host: DemoHost, option: str) -> None:
 
 @pytest.fixture
 def long_log(host: DemoHost) -> Path:
-    """More than anybody waits for without being told how far it is."""
+    """A log that is long enough for a progress bar."""
     return host.write("long", f"{QUIET}\n".encode() * (20_000_000 // len(QUIET)))
 
 
 def test_a_bar_is_shown_for_long_logs(host: DemoHost, long_log: Path) -> None:
-    """On a terminal it tells how far, and it is wiped away before the result stands there."""
+    """On a terminal it shows the percentage, and is removed before the result is printed."""
     out = host.terminal("test", "--jail", "app", long_log)
-    percents = [int(one) for one in re.findall(r"(\d+)%", out)]
+    percents = [int(percent) for percent in re.findall(r"(\d+)%", out)]
     assert percents
     assert percents == sorted(percents)
     before, _, after = out.partition("reading")
@@ -138,7 +138,7 @@ def test_a_bar_is_shown_for_long_logs(host: DemoHost, long_log: Path) -> None:
     assert re.search(r"\x1b\[2K.*jail +.*matched", after, re.DOTALL)
 
 
-def test_no_bar_where_none_belongs(host: DemoHost, long_log: Path) -> None:
+def test_no_bar_for_short_logs_and_in_pipes(host: DemoHost, long_log: Path) -> None:
     """Not for short logs, not in pipes, and not in between the lines of --matches."""
     assert "reading" not in host.terminal("test", "--jail", "app", host.log(QUIET))
     assert "reading" not in host.terminal("test", "--jail", "app", "--matches", long_log)

@@ -51,7 +51,7 @@ def document(*arguments: object) -> dict[str, Any]:
 def test_matches_are_one_json_object_a_line(log: Path) -> None:
     """Each has line, jail, address, user and at; lines count from 1."""
     found = matches("--jail", "postfix-sasl", log)
-    assert [one["line"] for one in found] == [2, 4, 5, 7]
+    assert [match["line"] for match in found] == [2, 4, 5, 7]
     first = found[0]
     assert first["jail"] == "postfix-sasl"
     assert (first["address"], first["user"]) == (A, "info@example.org")
@@ -64,7 +64,7 @@ def test_without_known_users_every_named_user_is_unknown(log: Path) -> None:
     users = log.with_name("users")
     users.write_text("INFO@example.org \nsales@example.org\n")
     found = matches("--jail", "postfix-sasl-unknown", "--known-users", users, log)
-    assert [(one["line"], one["user"]) for one in found] == [(5, "oracle")]
+    assert [(match["line"], match["user"]) for match in found] == [(5, "oracle")]
 
 
 def test_it_says_who_would_have_been_banned_when(log: Path) -> None:
@@ -81,7 +81,7 @@ def test_it_says_who_would_have_been_banned_when(log: Path) -> None:
     (ban,) = lenient["bans"]
     assert (ban["address"], ban["line"], ban["failures"]) == (f"{A}/32", 7, 3)
     assert ban["at"].endswith(("06:43:04+00:00", ":43:04" + ban["at"][19:]))
-    assert [one["address"] for one in strict["bans"]] == [f"{B}/32"]
+    assert [ban["address"] for ban in strict["bans"]] == [f"{B}/32"]
 
 
 def test_all_jails_are_used_if_none_is_named(log: Path) -> None:
@@ -121,7 +121,7 @@ def test_lines_over_many_blocks_keep_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "long.log"
     lines = [sasl(1, A, "x") if n % 9973 == 0 else QUIET for n in range(1, 60_001)]
     path.write_text("\n".join(lines) + "\n")
-    found = [one["line"] for one in matches("--jail", "postfix-sasl", path)]
+    found = [match["line"] for match in matches("--jail", "postfix-sasl", path)]
     assert found == [n for n in range(1, 60_001) if n % 9973 == 0]
 
 
@@ -135,7 +135,7 @@ def test_after_a_ban_has_ended_there_may_be_another(tmp_path: Path) -> None:
     assert [ban["line"] for ban in jail["bans"]] == [3, 7]
 
 
-def test_the_text_ends_as_people_are_used_to(log: Path) -> None:
+def test_the_text_ends_like_that_of_fail2ban_regex(log: Path) -> None:
     """Who is banned when, then the sentence that fail2ban-regex ends with."""
     result = cli("test", "--jail", "postfix-sasl", str(log))
     assert f"Ban {A} until " in result.stdout
