@@ -1,34 +1,34 @@
-"""Stands between the jails and the account database: cleans names, remembers answers, and turns
-every trouble into "cannot tell" within a bounded time.
+"""Puts a cache in front of the account database: normalizes names, remembers answers, and turns
+every failure into "unknown" within a bounded time.
 
-What it promises, whatever the database does:
+What it guarantees, whatever the database does:
 - An answer takes twice `timeout` at most: once for a free slot, once for the query.
 - A name is asked once, however many wait for it; QUERIES names are asked at a time.
 - After a failure everybody is told None at once; one query every REST seconds finds out whether
   the database is back. Errors and timeouts are never remembered as answers.
 
-Known limit: an account created less than `unknown_for` seconds after somebody tried its name still
+Known limits: an account created less than `unknown_for` seconds after somebody tried its name still
 counts as unknown.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import Literal
 
 from mailbanned.accounts.base import AccountsDown, AccountsState, Lookup
+from mailbanned.bounded import BoundedDict
 from mailbanned.clock import Clock
-from mailbanned.log import get_logger
+from mailbanned.log import Condition, get_logger
 
-QUERIES = 4
-REST = 1.0
-LONGEST_NAME = 320  # bytes: 64 for the local part, "@", 255 for the domain
+MAX_QUERIES = 4
+RETRY_AFTER_S = 1.0
+MAX_NAME_BYTES = 320  # bytes: 64 for the local part, "@", 255 for the domain
 
 _log = get_logger("accounts")
 
 
-def clean(user: str) -> str | None:
+def normalize_user(user: str) -> str | None:
     """The name as the database knows it (stripped, lower case), or None if it cannot be asked for.
 
     Postfix writes "?" for every byte that it does not print, and "(unavailable)" for a name that it
@@ -38,7 +38,7 @@ def clean(user: str) -> str | None:
     """
     name = user.strip().lower()
     lossy = "?" in name or "\ufffd" in name or name == "(unavailable)"
-    if not name or lossy or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+    if not name or lossy or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
         return None
     return name
 
@@ -48,7 +48,7 @@ class CachedAccounts:
 
     timeout: seconds that one query may take.
     known_for, unknown_for: seconds for which yes and no are remembered.
-    size: names remembered at most; the one unused for longest goes first.
+    size: names remembered at most; the least recently used one is evicted first.
     """
 
     def __init__(
@@ -65,25 +65,25 @@ class CachedAccounts:
         self._clock = clock
         self._timeout = timeout
         self._lifetime = {True: known_for, False: unknown_for}
-        self._size = size
-        self._answers: OrderedDict[str, tuple[bool, float]] = OrderedDict()  # answer, valid until
+        self._answers: BoundedDict[str, tuple[bool, float]] = BoundedDict(size)  # valid until
         self._asking: dict[str, asyncio.Task[bool | None]] = {}
-        self._slots = asyncio.Semaphore(QUERIES)
+        self._slots = asyncio.Semaphore(MAX_QUERIES)
         self._state: Literal["up", "down", "idle"] = "idle"
-        self._rest_until = 0.0  # by clock.ticks(); means something only while down
+        self._retry_at = 0.0  # monotonic; only valid while down
+        self._condition = Condition(_log)
         self._lookups = self._failures = 0
         self._last_error = ""
 
     async def exists(self, user: str) -> bool | None:
         """See Accounts.exists."""
-        name = clean(user)
+        name = normalize_user(user)
         if name is None:
             return None
         answer = self._remembered(name)
         if answer is not None:
             return answer
         if name not in self._asking:
-            if self._resting():
+            if self._is_backing_off():
                 return None
             task = asyncio.create_task(self._ask(name))
             task.add_done_callback(lambda _: self._asking.pop(name))
@@ -130,10 +130,10 @@ class CachedAccounts:
             self._slots.release()
 
     async def _query(self, name: str) -> bool | None:
-        if self._resting():  # the query before this one in the queue may have failed
+        if self._is_backing_off():  # the query before this one in the queue may have failed
             return None
         if self._state == "down":
-            self._rest()  # this query alone finds out whether the database is back
+            self._back_off()  # this query alone finds out whether the database is back
         self._lookups += 1
         try:
             async with asyncio.timeout(self._timeout):
@@ -150,43 +150,34 @@ class CachedAccounts:
         return answer
 
     def _remembered(self, name: str) -> bool | None:
-        if name not in self._answers:
-            return None
-        answer, until = self._answers[name]
-        if self._clock.monotonic() >= until:
+        answer, until = self._answers.use(name) or (None, 0.0)
+        if answer is not None and self._clock.monotonic() >= until:
             del self._answers[name]
             return None
-        self._answers.move_to_end(name)
         return answer
 
     def _remember(self, name: str, answer: bool) -> None:
         self._answers[name] = (answer, self._clock.monotonic() + self._lifetime[answer])
-        self._answers.move_to_end(name)
-        if len(self._answers) > self._size:
-            self._answers.popitem(last=False)
 
-    def _resting(self) -> bool:
-        return self._state == "down" and self._clock.monotonic() < self._rest_until
+    def _is_backing_off(self) -> bool:
+        return self._state == "down" and self._clock.monotonic() < self._retry_at
 
-    def _rest(self) -> None:
-        self._rest_until = self._clock.monotonic() + REST
+    def _back_off(self) -> None:
+        self._retry_at = self._clock.monotonic() + RETRY_AFTER_S
 
     def _failed(self, reason: str) -> None:
         self._failures += 1
         self._last_error = reason
-        self._rest()
-        if self._state != "down":
-            _log.warning(
-                "cannot ask the account database: strict jails stay quiet until it answers",
-                backend=self._lookup.name,
-                error=reason,
-            )
+        self._back_off()
         self._state = "down"
+        self._condition.report(
+            "cannot ask the account database: strict jails stay quiet until it answers",
+            backend=self._lookup.name,
+            error=reason,
+        )
 
     def _worked(self) -> None:
-        if self._state == "down":
-            _log.info(
-                "the account database answers again: strict jails are back",
-                backend=self._lookup.name,
-            )
         self._state = "up"
+        self._condition.clear(
+            "the account database answers again: strict jails are back", backend=self._lookup.name
+        )

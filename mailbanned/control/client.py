@@ -8,8 +8,8 @@ from typing import Any
 
 from mailbanned.control import protocol
 
-# Longer than any reload or wave of bans takes; a daemon that is silent for so long hangs.
-_PATIENCE = 60.0
+# Longer than any reload or wave of bans takes.
+_TIMEOUT_S = 60.0
 
 
 def ask(path: Path, command: str, arguments: dict[str, Any] | None = None) -> Any:
@@ -19,19 +19,19 @@ def ask(path: Path, command: str, arguments: dict[str, Any] | None = None) -> An
     what the daemon says.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(_TIMEOUT_S)
         try:
             connection.connect(str(path))
             connection.sendall(protocol.request(command, arguments or {}))
             with connection.makefile("rb") as stream:
-                line = stream.readline(protocol.LONGEST)
+                line = stream.readline(protocol.MAX_RESPONSE_BYTES)
         except PermissionError:
             raise protocol.Denied(
                 f"you may not talk to the daemon at {path}; try again as root"
             ) from None
         except TimeoutError:
             raise protocol.Unreachable(
-                f"the daemon at {path} did not answer within {_PATIENCE:.0f} s; look at its log"
+                f"the daemon at {path} did not answer within {_TIMEOUT_S:.0f} s; look at its log"
             ) from None
         except OSError as error:
             raise protocol.Unreachable(

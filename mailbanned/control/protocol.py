@@ -1,4 +1,4 @@
-"""What is said over the control socket: one JSON object each way, each ending in a line feed.
+"""The protocol of the control socket: one JSON object each way, each ending in a line feed.
 
 -> {"version": 1, "command": "ban", "arguments": {"addresses": ["192.0.2.7"]}}
 <- {"ok": true, "result": {...}}   or   {"ok": false, "kind": "refused", "error": "..."}
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 1
-#: Where the daemon listens if nobody says otherwise.
+#: Where the daemon listens by default.
 DEFAULT_SOCKET = Path("/run/mailbanned/control.sock")
-#: A request or an answer may be this long; a ban of some ten thousand addresses still fits.
-LONGEST = 64 * 1024 * 1024
-LONGEST_REQUEST = 1024 * 1024
+#: Limits; a ban of some ten thousand addresses fits.
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_REQUEST_BYTES = 1024 * 1024
 
 
 class ControlError(Exception):
@@ -25,7 +25,7 @@ class ControlError(Exception):
 
 
 class Refused(ControlError):
-    """The daemon understood and will not do it."""
+    """The daemon understood the request and does not do it."""
 
     kind = "refused"
 
@@ -42,7 +42,9 @@ class Unreachable(ControlError):
     kind = "unreachable"
 
 
-_KINDS: dict[str, type[ControlError]] = {one.kind: one for one in (ControlError, Refused, Denied)}
+_KINDS: dict[str, type[ControlError]] = {
+    error.kind: error for error in (ControlError, Refused, Denied)
+}
 
 
 def request(command: str, arguments: dict[str, Any]) -> bytes:
@@ -53,8 +55,12 @@ def request(command: str, arguments: dict[str, Any]) -> bytes:
 def parse_request(line: bytes) -> tuple[str, dict[str, Any]]:
     """(command, arguments) of a request; ControlError if it is none."""
     try:
-        said = json.loads(line)
-        version, command, arguments = said["version"], said["command"], said.get("arguments", {})
+        message = json.loads(line)
+        version, command, arguments = (
+            message["version"],
+            message["command"],
+            message.get("arguments", {}),
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ControlError("that is not a request") from None
     if version != VERSION:
@@ -77,14 +83,14 @@ def failure(error: ControlError) -> bytes:
 def parse_answer(line: bytes) -> Any:
     """The result; raises what the daemon raised."""
     try:
-        said = json.loads(line)
-        if said["ok"]:
-            return said["result"]
-        kind, text = str(said["kind"]), str(said["error"])
+        message = json.loads(line)
+        if message["ok"]:
+            return message["result"]
+        kind, text = str(message["kind"]), str(message["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ControlError("the daemon's answer makes no sense; are the versions equal?") from None
     raise _KINDS.get(kind, ControlError)(text)
 
 
-def _line(said: dict[str, Any]) -> bytes:
-    return json.dumps(said).encode() + b"\n"
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

@@ -1,7 +1,7 @@
 """The daemon's end of the control socket.
 
-Who asks is known from the kernel (SO_PEERCRED), not from what is said: root and the daemon's own
-user may do everything; everybody else whom the socket's mode lets in (its group) may only read.
+The kernel says which user asks (SO_PEERCRED): root and the daemon's own user may do everything;
+others that the socket's mode admits (its group) may only read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from mailbanned.control import protocol
 from mailbanned.log import get_logger
 
-log = get_logger("control")
+_log = get_logger("control")
 
-_CLIENTS = 32
-_PATIENCE = 10.0
+_MAX_CLIENTS = 32
+_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,20 @@ class Command:
 
 
 class ControlServer:
-    """Listens on a unix socket and answers with `commands`."""
+    """Listens on a unix socket and answers with `commands`.
 
-    def __init__(self, path: Path, commands: Mapping[str, Command], group: str = "") -> None:
+    timeout: for how long a client may take to send its request, and to read the answer (s).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        commands: Mapping[str, Command],
+        group: str = "",
+        *,
+        timeout: float = _TIMEOUT_S,
+    ) -> None:
+        self._timeout = timeout
         self._path = path
         self._commands = commands
         self._group = group
@@ -47,7 +58,7 @@ class ControlServer:
     async def listening(self) -> AsyncIterator[None]:
         """Answers while the block runs; ControlError if the socket cannot be had."""
         server = await asyncio.start_unix_server(
-            self._serve, sock=self._bind(), limit=protocol.LONGEST_REQUEST
+            self._serve, sock=self._bind(), limit=protocol.MAX_REQUEST_BYTES
         )
         inode = self._path.stat().st_ino
         try:
@@ -121,15 +132,15 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
         try:
-            if self._clients <= _CLIENTS:
-                async with asyncio.timeout(_PATIENCE):
+            if self._clients <= _MAX_CLIENTS:
+                async with asyncio.timeout(self._timeout):
                     line = await reader.readline()
                 writer.write(await self._answer(line, writer))
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(self._timeout):
                     await writer.drain()
         except (TimeoutError, OSError, ValueError):
-            # A client that says nothing, says too much, reads nothing, or has gone: nobody is left
-            # to tell, and closing must not wait for it.
+            # The client sends nothing or too much, reads nothing, or is gone: it gets no answer,
+            # and closing must not wait for it.
             writer.transport.abort()
         finally:
             self._clients -= 1
@@ -150,7 +161,7 @@ class ControlServer:
         except protocol.ControlError as error:
             return protocol.failure(error)
         except Exception:
-            log.exception("a command failed; this is a bug, please report it")
+            _log.exception("a command failed; this is a bug, please report it")
             return protocol.failure(protocol.ControlError("the daemon failed; see its log"))
 
 

@@ -1,7 +1,7 @@
-"""Carries questions about accounts to the database and the answers back, beside the core.
+"""Looks up accounts in tasks of their own, beside the pipeline.
 
-Questions wait in a bounded queue. When a wave of attackers outruns the database, the questions
-that find no room are answered with "may exist": the lenient jails have counted them already.
+Checks wait in a bounded queue. When a wave of attackers outruns the database, checks that do not
+fit are dropped: the accounts are taken to exist, and the lenient jails have counted the failures.
 """
 
 from __future__ import annotations
@@ -11,44 +11,49 @@ from collections.abc import Callable
 
 from mailbanned.accounts import Accounts
 from mailbanned.jails import AccountCheck
-from mailbanned.log import get_logger
+from mailbanned.log import Condition, get_logger
 
-log = get_logger("accounts")
+_log = get_logger("accounts")
 
-_WAITING = 10_000
+_MAX_WAITING = 10_000
 _WORKERS = 4
 
 
-class Asker:
-    """Asks `accounts`, which may be exchanged by a reload."""
+class AccountChecker:
+    """Looks up `accounts`, which a reload may replace.
+
+    dropped: how many checks did not fit into the queue.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
         self.accounts = accounts
-        self.unasked = 0
-        self._questions: asyncio.Queue[AccountCheck] = asyncio.Queue(_WAITING)
+        self.dropped = 0
+        self._condition = Condition(_log)
+        self._checks: asyncio.Queue[AccountCheck] = asyncio.Queue(_MAX_WAITING)
 
-    def ask(self, question: AccountCheck) -> None:
-        """Takes a question; its answer will be given to the function that `run` was given."""
+    def submit(self, check: AccountCheck) -> None:
+        """Queues a check; its answer goes to the function that `run` was given."""
         try:
-            self._questions.put_nowait(question)
+            self._checks.put_nowait(check)
         except asyncio.QueueFull:
-            self.unasked += 1
-            if self.unasked == 1:
-                log.warning("the account database is too slow; some attempts are taken as known")
+            self.dropped += 1
+            self._condition.report(
+                "the account database is too slow; some attempts are taken as known"
+            )
 
     async def run(self, answer: Callable[[AccountCheck, bool | None], None]) -> None:
-        """Asks until cancelled."""
+        """Looks up accounts until cancelled."""
         async with asyncio.TaskGroup() as workers:
             for _ in range(_WORKERS):
                 workers.create_task(self._work(answer))
 
     async def _work(self, answer: Callable[[AccountCheck, bool | None], None]) -> None:
         while True:
-            question = await self._questions.get()
-            answer(question, await self._exists(question.user))
+            check = await self._checks.get()
+            answer(check, await self._exists(check.user))
 
     async def _exists(self, user: str) -> bool | None:
-        """As Accounts.exists. Those that were exchanged meanwhile could not tell any more."""
+        """As Accounts.exists; asks again if the accounts were replaced meanwhile."""
         while True:
             accounts = self.accounts
             exists = await accounts.exists(user)
@@ -56,6 +61,6 @@ class Asker:
                 return exists
 
     async def exchange(self, accounts: Accounts) -> None:
-        """From now on other accounts are asked."""
+        """Replaces the accounts, and closes those before."""
         before, self.accounts = self.accounts, accounts
         await before.close()

@@ -6,9 +6,9 @@ Arguments come from another process, and are checked before anything is changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mailbanned.address import (
     NEVER_BANNED,
@@ -20,51 +20,52 @@ from mailbanned.address import (
 )
 from mailbanned.control import ControlError, Refused
 from mailbanned.control.server import Command
+from mailbanned.daemon.services import ReloadResult, Services
+from mailbanned.daemon.status import status_document
 from mailbanned.daemon.why import why
 from mailbanned.documents import ban_document
 from mailbanned.jails import MANUAL
 from mailbanned.store import StoreError
 
-if TYPE_CHECKING:
-    from mailbanned.daemon.daemon import Daemon
-
-# So long a ban by hand waits to see itself in force before it reports "pending".
-_CONFIRMED_WITHIN = 3.0
-_REASON = 500
-_LONGEST = 100 * 365 * 86400.0
-_EVERYBODY: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+# For how long a ban by hand waits to be in force before it is reported as not yet in force.
+_IN_FORCE_WITHIN_S = 3.0
+_MAX_REASON = 500  # characters
+_MAX_BANTIME_S = 100 * 365 * 86400.0
+_EVERY_ADDRESS: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
-def commands(daemon: Daemon) -> dict[str, Command]:
-    """The commands of a daemon by name."""
+def commands(
+    services: Services, reload: Callable[[], Awaitable[ReloadResult]]
+) -> dict[str, Command]:
+    """Returns the commands of a daemon by name."""
 
     async def status(arguments: dict[str, Any]) -> Any:
         jail = arguments.get("jail")
-        document = daemon.status(jail)
+        document = status_document(services, jail)
         if jail is not None and not document["jails"]:
-            raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
+            raise Refused(f"there is no jail {jail!r}; known are {_names(services)}")
         return document
 
-    # What somebody did by hand is saved when he is told so; and `why` reads what is saved.
+    # What is done by hand is saved before the answer; and `why` reads what is saved.
     async def ban(arguments: dict[str, Any]) -> Any:
-        done = await _ban(daemon, arguments)
-        await daemon.saver.save()
+        done = await _ban(services, arguments)
+        await services.writer.save()
         return done
 
     async def unban(arguments: dict[str, Any]) -> Any:
-        done = _unban(daemon, arguments)
-        await daemon.saver.save()
+        done = _unban(services, arguments)
+        await services.writer.save()
         return done
 
     async def why_(arguments: dict[str, Any]) -> Any:
-        await daemon.saver.save()
+        await services.writer.save()
         try:
-            return await why(daemon, _network(arguments.get("address")))
+            return await why(services, _network(arguments.get("address")))
         except StoreError as error:
             raise ControlError(str(error)) from None
 
-    async def reload(_: dict[str, Any]) -> Any:
-        outcome = await daemon.reload()
+    async def reload_(_: dict[str, Any]) -> Any:
+        outcome = await reload()
         return {"version": 1, "ok": outcome.ok, "errors": outcome.errors}
 
     return {
@@ -72,35 +73,35 @@ def commands(daemon: Daemon) -> dict[str, Command]:
         "why": Command(why_, reads_only=True),
         "ban": Command(ban),
         "unban": Command(unban),
-        "reload": Command(reload),
+        "reload": Command(reload_),
     }
 
 
-async def _ban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
+async def _ban(services: Services, arguments: dict[str, Any]) -> dict[str, Any]:
     jail = _jail(arguments) or MANUAL
-    rules = daemon.engine.jails[jail].settings if jail in daemon.engine.jails else None
+    rules = services.engine.jails[jail].settings if jail in services.engine.jails else None
     if rules is None and jail != MANUAL:
-        raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
-    defaults = daemon.config.file.defaults
+        raise Refused(f"there is no jail {jail!r}; known are {_names(services)}")
+    defaults = services.config.file.defaults
     bantime = rules.bantime if rules else defaults.bantime
     if "for" in arguments:
         bantime = _duration(arguments["for"])
     prefix = rules.ipv6_prefix if rules else defaults.ipv6_prefix
     networks = _networks(arguments, prefix)
     for network in networks:
-        _allowed(daemon, network)
-    now = daemon.clock.now()
+        _require_bannable(services, network)
+    now = services.clock.now()
     until = None if bantime is None else now + bantime
-    reason = str(arguments.get("reason") or "by hand")[:_REASON]
-    bans = [daemon.engine.ban(n, now, until, jail=jail, reason=reason) for n in networks]
+    reason = str(arguments.get("reason") or "by hand")[:_MAX_REASON]
+    bans = [services.engine.ban(n, now, until, jail=jail, reason=reason) for n in networks]
     for ban in bans:
-        daemon.core.entered(ban)
-    await _in_force(daemon, [ban.subject for ban in bans])
+        services.pipeline.on_banned(ban)
+    await _wait_in_force(services, [ban.subject for ban in bans])
     return {
         "version": 1,
         "banned": [
             ban_document(ban)
-            | {"in_force": daemon.firewall.in_force_since(ban.subject) is not None}
+            | {"in_force": services.firewall.in_force_since(ban.subject) is not None}
             for ban in bans
         ],
     }
@@ -114,11 +115,15 @@ def _jail(arguments: dict[str, Any]) -> str | None:
 
 
 def _duration(given: Any) -> float | None:
-    """How long a ban is to last (s); None is for ever."""
+    """Returns the duration of a ban (s); None is for ever."""
     if given is None:
         return None
     # Not a number that compares oddly (NaN), nor an end after which there are no dates.
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= _LONGEST:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not 0 < given <= _MAX_BANTIME_S
+    ):
         raise Refused(f"{given!r} is no duration; give more than nothing and at most a century")
     return float(given)
 
@@ -131,7 +136,7 @@ def _networks(arguments: dict[str, Any], ipv6_prefix: int = 128) -> list[Network
 
 
 def _network(text: Any, ipv6_prefix: int = 128) -> Network:
-    """What somebody typed as a network; a single IPv6 address stands for its prefix."""
+    """Parses a network; a single IPv6 address becomes its prefix."""
     try:
         network = unmap_ipv4_network(ip_network(str(text).strip(), strict=False))
     except ValueError:
@@ -141,11 +146,11 @@ def _network(text: Any, ipv6_prefix: int = 128) -> Network:
     return network
 
 
-def _allowed(daemon: Daemon, network: Network) -> None:
+def _require_bannable(services: Services, network: Network) -> None:
     shortest = SHORTEST_PREFIX[network.version]
     if network.prefixlen < shortest:
         raise Refused(f"{network} is too wide a network to ban; /{shortest} is the widest")
-    ignored = daemon.engine.ignored(network, daemon.config.file.defaults.ignore)
+    ignored = services.engine.ignored(network, services.config.file.defaults.ignore)
     if ignored is not None:
         remedy = "; change [defaults] ignore first if that is wrong"
         raise Refused(
@@ -154,29 +159,31 @@ def _allowed(daemon: Daemon, network: Network) -> None:
         )
 
 
-async def _in_force(daemon: Daemon, subjects: Iterable[Subject]) -> None:
-    """Waits until the subjects are kept out, or for a bounded time."""
+async def _wait_in_force(services: Services, subjects: Iterable[Subject]) -> None:
+    """Waits until the bans of the subjects are in force, at most for _IN_FORCE_WITHIN_S."""
     try:
-        async with asyncio.timeout(_CONFIRMED_WITHIN):
+        async with asyncio.timeout(_IN_FORCE_WITHIN_S):
             for subject in subjects:
-                await daemon.firewall.wait_until_in_force(subject)
+                await services.firewall.wait_until_in_force(subject)
     except TimeoutError:
         pass
 
 
-def _unban(daemon: Daemon, arguments: dict[str, Any]) -> dict[str, Any]:
+def _unban(services: Services, arguments: dict[str, Any]) -> dict[str, Any]:
     jail = _jail(arguments)
-    if jail is not None and jail not in (MANUAL, *daemon.config.file.jails):
-        raise Refused(f"there is no jail {jail!r}; known are {_names(daemon)}")
-    networks = list(_EVERYBODY) if arguments.get("all") else _networks(arguments)
-    lifted = daemon.engine.unban(daemon.engine.subjects_in(networks), daemon.clock.now(), jail)
-    for unban in lifted:
-        daemon.core.lifted(unban)
+    if jail is not None and jail not in (MANUAL, *services.config.file.jails):
+        raise Refused(f"there is no jail {jail!r}; known are {_names(services)}")
+    networks = list(_EVERY_ADDRESS) if arguments.get("all") else _networks(arguments)
+    unbans = services.engine.unban(
+        services.engine.subjects_in(networks), services.clock.now(), jail
+    )
+    for unban in unbans:
+        services.pipeline.on_unbanned(unban)
     return {
         "version": 1,
-        "unbanned": [{"address": unban.subject, "jail": unban.jail} for unban in lifted],
+        "unbanned": [{"address": unban.subject, "jail": unban.jail} for unban in unbans],
     }
 
 
-def _names(daemon: Daemon) -> str:
-    return ", ".join(daemon.config.file.jails) or "none"
+def _names(services: Services) -> str:
+    return ", ".join(services.config.file.jails) or "none"

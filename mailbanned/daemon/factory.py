@@ -30,27 +30,32 @@ def source(
     config: Config,
     clock: Clock,
     readers: tuple[Watcher, Journalctl],
-    marks: Mapping[str, str],
+    checkpoints: Mapping[str, str],
 ) -> Source:
-    """The source of a [sources.NAME] table, to resume at `marks`. readers: the daemon's own."""
+    """Returns the source of a [sources.NAME] table, to resume at its checkpoints.
+
+    readers: what all sources of the daemon share.
+    """
     watcher, journalctl = readers
     table = config.file.sources[name]
     findtime = max(jail.findtime for jail in config.jails if jail.source == name)
     since = clock.now() - findtime
     if table.journal is not None:
         return JournalSource(
-            name, table.journal, clock=clock, journalctl=journalctl, marks=marks, since=since
+            name, table.journal, clock=clock, journalctl=journalctl, marks=checkpoints, since=since
         )
     too_old = _older_than(since, table.timezone, clock)
     assert table.path is not None  # the schema lets exactly one of the two through
-    return FileSource(name, table.path, clock=clock, watcher=watcher, marks=marks, too_old=too_old)
+    return FileSource(
+        name, table.path, clock=clock, watcher=watcher, marks=checkpoints, too_old=too_old
+    )
 
 
-def resumes_at(table: SourceTable, name: str, mark: str) -> bool:
-    """Whether a mark, kept under this name, is of a log of the source."""
+def owns_checkpoint(table: SourceTable, name: str, value: str) -> bool:
+    """Whether a checkpoint, stored under this name, is of a log of the source."""
     if table.journal is not None:
         return JournalSource.resumes_at(table.journal, name)
-    return table.path is not None and FileSource.resumes_at(table.path, mark)
+    return table.path is not None and FileSource.resumes_at(table.path, value)
 
 
 def _older_than(since: float, zone: tzinfo | None, clock: Clock) -> Callable[[bytes], bool | None]:
@@ -90,7 +95,7 @@ def _lookup(table: AccountsTable) -> Lookup:
 
 
 class _Unusable:
-    """A database that cannot be asked before somebody mends something and reloads."""
+    """A database that cannot be queried until its configuration is mended and reloaded."""
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name

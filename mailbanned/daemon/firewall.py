@@ -15,7 +15,7 @@ from mailbanned.clock import Clock, iso
 from mailbanned.config.options import FirewallTable
 from mailbanned.daemon import factory
 from mailbanned.daemon.ineffective_bans import IneffectiveBans
-from mailbanned.daemon.reaction_time import Reaction
+from mailbanned.daemon.reaction_time import ReactionTimes
 from mailbanned.firewall import Enforcer, FirewallDown, FirewallState, InForce, Sessions
 from mailbanned.jails import Ledger, SeenWhileBanned
 from mailbanned.log import get_logger
@@ -33,7 +33,7 @@ class FirewallManager:
     """
 
     def __init__(self, ledger: Ledger, clock: Clock, table: FirewallTable, dry_run: bool) -> None:
-        self.reaction = Reaction()
+        self.reaction = ReactionTimes()
         self.ineffective = IneffectiveBans()
         self._ledger = ledger
         self._clock = clock

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 
-class Reaction:
+class ReactionTimes:
     """The newest thousand reaction times, in milliseconds."""
 
     def __init__(self) -> None:

@@ -1,26 +1,26 @@
-"""The last lines that told of each subject, for whoever asks why it is banned.
+"""The most recent lines with a failure of each address, for `why`.
 
-Known limits: it is in memory only, so what was handled before the start of the daemon is gone; so
-is what was too old to count when it was read. Of each subject the newest lines are kept, and only
-those of the subjects that were heard of last.
+Known limits: they are in memory only, so a restart loses them, and lines that were too old to count
+are not kept. The newest lines of each address are kept, for the addresses that failed last.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from mailbanned.address import Network, to_ip
+from mailbanned.bounded import BoundedDict
 from mailbanned.model import Failure
 
 _ADDRESSES = 2_000
 _LINES = 8
-_LONGEST = 400
+_MAX_BYTES = 400
 
 
-class Trace(NamedTuple):
-    """A line that told of a failure. at: epoch. text: its first 400 bytes."""
+class LineSeen(NamedTuple):
+    """A line with a failure. at: epoch. text: its first 400 bytes."""
 
     at: float
     source: str
@@ -28,33 +28,31 @@ class Trace(NamedTuple):
     text: bytes
 
 
-class Evidence:
+class RecentLines:
     """Lines by address."""
 
     def __init__(self) -> None:
-        # What traces hold, in bare tuples: few of them are ever asked for.
-        self._traces: OrderedDict[str, deque[tuple[float, str, Failure, bytes]]] = OrderedDict()
+        # Bare tuples in place of LineSeen: few of them are ever asked for.
+        self._lines: BoundedDict[str, deque[tuple[float, str, Failure, bytes]]] = BoundedDict(
+            _ADDRESSES
+        )
 
-    def note(self, at: float, source: str, failure: Failure, text: bytes) -> None:
-        """One more line."""
-        address = failure.address
-        traces = self._traces.get(address)
-        if traces is None:
-            traces = self._traces[address] = deque(maxlen=_LINES)
-            if len(self._traces) > _ADDRESSES:
-                self._traces.popitem(last=False)
+    def add(self, at: float, source: str, failure: Failure, text: bytes) -> None:
+        """Adds a line, unless another filter has matched the same one."""
+        lines = self._lines.use(failure.address)
+        if lines is None:
+            lines = self._lines[failure.address] = deque(maxlen=_LINES)
         else:
-            self._traces.move_to_end(address)
-            before, where, last, _ = traces[-1]
+            before, where, last, _ = lines[-1]
             if last.number == failure.number and before == at and where == source:
-                return  # the same line, as another filter sees it
-        traces.append((at, source, failure, text[:_LONGEST]))
+                return
+        lines.append((at, source, failure, text[:_MAX_BYTES]))
 
-    def of(self, network: Network) -> list[Trace]:
-        """The newest lines that told of an address in the network, oldest first."""
-        return sorted(self._within(network), key=lambda trace: trace.at)[-_LINES:]
+    def within(self, network: Network) -> list[LineSeen]:
+        """Returns the newest lines with a failure of an address in the network, oldest first."""
+        return sorted(self._within(network), key=lambda line: line.at)[-_LINES:]
 
-    def _within(self, network: Network) -> Iterator[Trace]:
-        for address, traces in self._traces.items():
+    def _within(self, network: Network) -> Iterator[LineSeen]:
+        for address, lines in self._lines.items():
             if to_ip(address) in network:
-                yield from (Trace(*trace) for trace in traces)
+                yield from (LineSeen(*line) for line in lines)

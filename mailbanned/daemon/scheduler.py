@@ -1,7 +1,7 @@
-"""Blocks of all sources, counted in turns: no source's backlog keeps the others waiting.
+"""Schedules the blocks of all sources round-robin, so that no backlog delays another source.
 
-Each source has room for two blocks; when they are taken its reader waits, and the log itself is
-the buffer. Whoever has something gets two milliseconds, one after the other.
+Each source may queue two blocks; then its reader waits, and the log itself is the buffer. Sources
+with blocks get two milliseconds each, in turn.
 """
 
 from __future__ import annotations
@@ -12,64 +12,64 @@ from collections.abc import Callable, Iterable, Iterator
 from mailbanned.clock import Clock
 from mailbanned.model import Block
 
-_BLOCKS = 2
+_MAX_BLOCKS = 2
 _TURN_S = 0.002
 
 
-class Intake:
-    """Takes blocks from the sources and works through them.
+class BlockScheduler:
+    """Queues the blocks of the sources and processes them.
 
-    begin: the work that a block is, as an iterator that can be left between any two steps.
+    process: starts to process a block; returns an iterator that can pause between any two steps.
     """
 
-    def __init__(self, clock: Clock, begin: Callable[[Block], Iterator[None]]) -> None:
+    def __init__(self, clock: Clock, process: Callable[[Block], Iterator[None]]) -> None:
         self._clock = clock
-        self._begin = begin
+        self._process = process
         self._waiting: dict[str, asyncio.Queue[Block]] = {}
-        self._begun: dict[str, Iterator[None]] = {}
-        self._something = asyncio.Event()
+        self._in_progress: dict[str, Iterator[None]] = {}
+        self._has_blocks = asyncio.Event()
 
-    async def take(self, block: Block) -> None:
-        """A block of a source; waits while two others of it do."""
+    async def put(self, block: Block) -> None:
+        """Queues a block of a source; waits while two others of it are queued."""
         queue = self._waiting.get(block.source)
         if queue is None:
-            queue = self._waiting[block.source] = asyncio.Queue(_BLOCKS)
+            queue = self._waiting[block.source] = asyncio.Queue(_MAX_BLOCKS)
         await queue.put(block)
-        self._something.set()
+        self._has_blocks.set()
 
-    async def settled(self, sources: Iterable[str]) -> None:
-        """Waits until everything taken from these sources so far has been worked through."""
+    async def drain(self, sources: Iterable[str]) -> None:
+        """Waits until everything queued by these sources so far is processed."""
         for source in sources:
             if source in self._waiting:
                 await self._waiting[source].join()
 
-    def begun(self) -> set[str]:
-        """The sources of which a block is half done."""
-        return set(self._begun)
+    def in_progress(self) -> set[str]:
+        """Returns the sources of which a block is partly processed."""
+        return set(self._in_progress)
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Processes blocks until cancelled."""
         while True:
-            self._something.clear()
+            self._has_blocks.clear()
             turns = [name for name, queue in self._waiting.items() if self._has(name, queue)]
             if not turns:
-                await self._something.wait()
+                await self._has_blocks.wait()
             for source in turns:
                 self._turn(source)
                 # Bans go out, and other readers come in, between two turns.
                 await asyncio.sleep(0)
 
     def _has(self, source: str, queue: asyncio.Queue[Block]) -> bool:
-        return source in self._begun or not queue.empty()
+        return source in self._in_progress or not queue.empty()
 
     def _turn(self, source: str) -> None:
-        """Some milliseconds for one source."""
+        """Processes blocks of a source for at most _TURN_S."""
         queue = self._waiting[source]
         end = self._clock.monotonic() + _TURN_S
-        if source not in self._begun:
-            self._begun[source] = self._begin(queue.get_nowait())
-        for _ in self._begun[source]:
+        if source not in self._in_progress:
+            self._in_progress[source] = self._process(queue.get_nowait())
+        for _ in self._in_progress[source]:
             if self._clock.monotonic() > end:
                 return
-        del self._begun[source]
+        del self._in_progress[source]
         queue.task_done()

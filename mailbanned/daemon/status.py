@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
-from mailbanned.accounts import Accounts
 from mailbanned.clock import iso
-from mailbanned.config import Config
-from mailbanned.daemon.firewall import FirewallManager
-from mailbanned.daemon.pipeline import Core
-from mailbanned.daemon.writer import Saver
+from mailbanned.daemon.services import Services
 from mailbanned.documents import ban_document
 from mailbanned.escape import escape_control
 from mailbanned.filters import FilterSet, FilterStats
@@ -23,61 +18,38 @@ from mailbanned.sources import PathState, Source
 VERSION = 1
 
 
-@dataclass(slots=True)
-class Reload:
-    """How the last (re)load of the configuration went."""
-
-    ok: bool
-    at: float
-    errors: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Parts:
-    """What the document tells of."""
-
-    config: Config
-    loaded_at: float
-    last_reload: Reload
-    core: Core
-    saver: Saver
-    accounts: Accounts
-    unasked: int
-    firewall: FirewallManager
-    sources: Mapping[str, Source]
-    banned_before: Mapping[str, int]
-
-
-def document(parts: Parts, now: float, started: float, jail: str | None = None) -> dict[str, Any]:
-    """The whole status, or with `jail` only that jail among the jails."""
+def status_document(services: Services, jail: str | None = None) -> dict[str, Any]:
+    """Returns the whole status, or with `jail` only that jail among the jails."""
+    now = services.clock.now()
     return {
         "version": VERSION,
         "pid": os.getpid(),
-        "uptime_s": round(now - started, 3),
+        "uptime_s": round(now - services.started, 3),
         "config": {
-            "path": str(parts.config.path),
-            "loaded_at": iso(parts.loaded_at),
+            "path": str(services.config.path),
+            "loaded_at": iso(services.loaded_at),
             "last_reload": {
-                "ok": parts.last_reload.ok,
-                "at": iso(parts.last_reload.at),
-                "errors": parts.last_reload.errors,
+                "ok": services.last_reload.ok,
+                "at": iso(services.last_reload.at),
+                "errors": services.last_reload.errors,
             },
-            "hints": list(parts.config.warnings),
+            "hints": list(services.config.warnings),
         },
-        "firewall": _firewall(parts),
-        "accounts": _accounts(parts),
+        "firewall": _firewall(services),
+        "accounts": _accounts(services),
         "sources": [
-            _source(source, parts.core.filters.get(name)) for name, source in parts.sources.items()
+            _source(source, services.pipeline.filters.get(name))
+            for name, source in services.sources.sources.items()
         ],
-        "jails": list(_jails(parts, now, jail)),
-        "breaker": _breaker(parts, now),
-        "reaction_ms": parts.firewall.reaction.summary(),
-        "store": {"path": str(parts.config.file.store.path), "error": parts.saver.error},
+        "jails": list(_jails(services, now, jail)),
+        "breaker": _breaker(services, now),
+        "reaction_ms": services.firewall.reaction.summary(),
+        "store": {"path": str(services.config.file.store.path), "error": services.writer.error},
     }
 
 
-def _firewall(parts: Parts) -> dict[str, Any]:
-    state = parts.firewall.state()
+def _firewall(services: Services) -> dict[str, Any]:
+    state = services.firewall.state()
     return {
         "backend": state.backend,
         "state": state.state,
@@ -85,29 +57,29 @@ def _firewall(parts: Parts) -> dict[str, Any]:
         "detail": state.detail,
         "bans_in_force": state.bans_in_force,
         "pending": state.pending,
-        "sessions": parts.firewall.sessions_state(),
-        "interim": parts.firewall.interim_state(),
-        "ineffective": parts.firewall.ineffective.document(),
+        "sessions": services.firewall.sessions_state(),
+        "interim": services.firewall.interim_state(),
+        "ineffective": services.firewall.ineffective.document(),
     }
 
 
-def _accounts(parts: Parts) -> dict[str, Any]:
-    state = parts.accounts.state()
+def _accounts(services: Services) -> dict[str, Any]:
+    state = services.account_checker.accounts.state()
     return {
         "backend": state.backend,
         "state": state.state,
         "lookups": state.lookups,
         "failures": state.failures,
         "cached": state.cached,
-        "unasked": parts.unasked,
+        "unasked": services.account_checker.dropped,
         "last_error": state.last_error,
     }
 
 
-def _breaker(parts: Parts, now: float) -> dict[str, Any]:
-    state = parts.core.engine.outage_detector.state(now)
+def _breaker(services: Services, now: float) -> dict[str, Any]:
+    state = services.engine.outage_detector.state(now)
     return {
-        "enabled": parts.core.engine.outage_detector.settings.enabled,
+        "enabled": services.engine.outage_detector.settings.enabled,
         "open": state.is_open,
         "since": iso(state.since),
         "until": iso(state.until),
@@ -130,8 +102,8 @@ def _source(source: Source, filters: FilterSet | None) -> dict[str, Any]:
         "last_line_at": iso(state.last_line_at),
         "lag_bytes": state.lag_bytes,
         "lag_s": round(state.lag_s, 3),
-        "files": [_file(one) for one in state.files],
-        **(_tally(filters.stats) if filters else {}),
+        "files": [_file(file) for file in state.files],
+        **(_filter_stats(filters.stats) if filters else {}),
     }
 
 
@@ -146,40 +118,40 @@ def _file(state: PathState) -> dict[str, Any]:
     }
 
 
-def _tally(tally: FilterStats) -> dict[str, Any]:
-    """What the filters made of a source's lines."""
+def _filter_stats(stats: FilterStats) -> dict[str, Any]:
+    """Returns what the filters found in a source's lines."""
     return {
         "unmatched": {
-            "count": tally.unmatched,
-            "last_at": iso(tally.unmatched_at),
-            "line": escape_control(tally.unmatched_line.decode("utf-8", "replace")),
+            "count": stats.unmatched,
+            "last_at": iso(stats.unmatched_at),
+            "line": escape_control(stats.unmatched_line.decode("utf-8", "replace")),
         },
         "stamps": {
-            "future": tally.future,
-            "past": tally.past,
-            "skew_s": None if tally.skew is None else round(tally.skew, 1),
+            "future": stats.future,
+            "past": stats.past,
+            "skew_s": None if stats.skew is None else round(stats.skew, 1),
         },
-        "overlong": tally.overlong,
+        "overlong": stats.overlong,
         "patterns": [
             {"rule": rule, "hits": hits.count, "last_at": iso(hits.last_at)}
-            for rule, hits in tally.patterns.items()
+            for rule, hits in stats.patterns.items()
         ],
     }
 
 
-def _jails(parts: Parts, now: float, only: str | None) -> Iterable[dict[str, Any]]:
-    """The configured jails in their order, then others that still hold bans; or one of them."""
+def _jails(services: Services, now: float, only: str | None) -> Iterable[dict[str, Any]]:
+    """Yields the configured jails in their order, then others that still have bans; or one jail."""
     bans: dict[str, list[Ban]] = {}
-    for ban in parts.core.engine.ledger:
+    for ban in services.engine.ledger:
         bans.setdefault(ban.jail, []).append(ban)
-    tables = parts.config.file.jails
+    tables = services.config.file.jails
     for name in [*tables, *(name for name in bans if name not in tables)]:
         if only not in (None, name):
             continue
-        jail = parts.core.engine.jails.get(name)
+        jail = services.engine.jails.get(name)
         mine = sorted(bans.get(name, ()), key=lambda ban: ban.since)
-        before = parts.banned_before.get(name, 0)
-        by_hand = parts.core.banned_by_hand if name == MANUAL else 0
+        before = services.banned_before.get(name, 0)
+        by_hand = services.pipeline.banned_by_hand if name == MANUAL else 0
         yield {
             "name": name,
             "enabled": jail is not None,

@@ -1,8 +1,8 @@
-"""Why an address is banned, or not: everything that is known of it, as one document."""
+"""Why an address is banned, or not: everything the daemon knows about it, as one document."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mailbanned.address import (
     SHORTEST_PREFIX,
@@ -13,59 +13,57 @@ from mailbanned.address import (
     overlap,
 )
 from mailbanned.clock import iso
-from mailbanned.daemon.recent_lines import Trace
+from mailbanned.daemon.recent_lines import LineSeen
+from mailbanned.daemon.services import Services
 from mailbanned.documents import ban_document
 from mailbanned.escape import escape_control
 from mailbanned.model import Ban
-from mailbanned.store import Past
+from mailbanned.store import PastBan
 
-if TYPE_CHECKING:
-    from mailbanned.daemon.daemon import Daemon
-
-_MOST = 5
+_MAX_PAST_BANS = 5
 
 
-async def why(daemon: Daemon, network: Network) -> dict[str, Any]:
-    """The document that `mailbanned why --json` prints. Raises StoreError."""
-    engine, now = daemon.engine, daemon.clock.now()
-    traces = daemon.core.evidence.of(network)
-    past = await daemon.store.past(_around(network))
+async def why(services: Services, network: Network) -> dict[str, Any]:
+    """Returns the document that `mailbanned why --json` prints. Raises StoreError."""
+    engine, now = services.engine, services.clock.now()
+    lines_seen = services.pipeline.recent_lines.within(network)
+    past = await services.store.past_bans(_enclosing_networks(network))
     bans = [ban for ban in engine.ledger if overlap(network_of(ban.subject), network)]
-    ignored = engine.ignored(network, daemon.config.file.defaults.ignore)
+    ignored = engine.ignored(network, services.config.file.defaults.ignore)
     return {
         "version": 1,
         "address": display_subject(Subject(str(network))),
         "ignored": None if ignored is None else str(ignored),
-        "bans": [_ban(daemon, ban) for ban in bans],
-        "counting": _counting(daemon, network, now),
-        "users": list(dict.fromkeys(trace.failure.user for trace in traces if trace.failure.user)),
-        "lines": [_line(trace) for trace in traces],
+        "bans": [_ban(services, ban) for ban in bans],
+        "counting": _counting(services, network, now),
+        "users": list(dict.fromkeys(line.failure.user for line in lines_seen if line.failure.user)),
+        "lines": [_line(line) for line in lines_seen],
         "before": {
-            "bans": sum(1 for one in past if not _holds(one, bans)),
-            "last": [_past(one) for one in past if not _holds(one, bans)][-_MOST:],
+            "bans": sum(1 for ban in past if not _is_active(ban, bans)),
+            "last": [_past(ban) for ban in past if not _is_active(ban, bans)][-_MAX_PAST_BANS:],
         },
     }
 
 
-def _around(network: Network) -> list[Subject]:
-    """The network, and all that it is a part of."""
+def _enclosing_networks(network: Network) -> list[Subject]:
+    """Returns the network and all bannable networks that contain it."""
     shortest = min(SHORTEST_PREFIX[network.version], network.prefixlen)
     lengths = range(shortest, network.prefixlen + 1)
     return [Subject(str(network.supernet(new_prefix=length))) for length in lengths]
 
 
-def _ban(daemon: Daemon, ban: Ban) -> dict[str, Any]:
+def _ban(services: Services, ban: Ban) -> dict[str, Any]:
     return ban_document(ban) | {
         "subject": ban.subject,
-        "in_force_since": iso(daemon.firewall.in_force_since(ban.subject)),
-        "kept_out_since": iso(daemon.firewall.interim_in_force_since(ban.subject)),
+        "in_force_since": iso(services.firewall.in_force_since(ban.subject)),
+        "kept_out_since": iso(services.firewall.interim_in_force_since(ban.subject)),
     }
 
 
-def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, Any]]:
-    """What has been counted and has not led to a ban (yet)."""
+def _counting(services: Services, network: Network, now: float) -> list[dict[str, Any]]:
+    """Returns the failures that count and have not led to a ban."""
     found = []
-    for name, jail in daemon.engine.jails.items():
+    for name, jail in services.engine.jails.items():
         for subject in jail.windows.subjects_in(network):
             times = jail.windows.times(subject)
             recent = [at for at in times if at > now - jail.settings.findtime]
@@ -82,30 +80,31 @@ def _counting(daemon: Daemon, network: Network, now: float) -> list[dict[str, An
     return found
 
 
-def _line(trace: Trace) -> dict[str, Any]:
-    failure = trace.failure
+def _line(line: LineSeen) -> dict[str, Any]:
+    failure = line.failure
     return {
-        "at": iso(trace.at),
-        "source": trace.source,
+        "at": iso(line.at),
+        "source": line.source,
         "rule": failure.pattern,
         "user": failure.user,
-        "text": escape_control(trace.text.decode("utf-8", "replace")),
+        "text": escape_control(line.text.decode("utf-8", "replace")),
     }
 
 
-def _holds(one: Past, bans: list[Ban]) -> bool:
-    """Whether this is a ban that still holds."""
-    return any((one.subject, one.jail, one.since) == (b.subject, b.jail, b.since) for b in bans)
+def _is_active(past: PastBan, bans: list[Ban]) -> bool:
+    """Whether a ban of the history is one of the active ones."""
+    key = (past.subject, past.jail, past.since)
+    return any(key == (ban.subject, ban.jail, ban.since) for ban in bans)
 
 
-def _past(one: Past) -> dict[str, Any]:
+def _past(ban: PastBan) -> dict[str, Any]:
     return {
-        "subject": one.subject,
-        "jail": one.jail,
-        "since": iso(one.since),
-        "until": iso(one.until),
-        "failures": one.failures,
-        "reason": one.reason,
-        "ended": iso(one.ended),
-        "how": one.how,
+        "subject": ban.subject,
+        "jail": ban.jail,
+        "since": iso(ban.since),
+        "until": iso(ban.until),
+        "failures": ban.failures,
+        "reason": ban.reason,
+        "ended": iso(ban.ended),
+        "how": ban.end_reason,
     }

@@ -1,18 +1,28 @@
-"""What outlives the process: bans, history, counts and read positions.
+"""What outlives the process: bans, history, counts and checkpoints.
 
-Positions are written in the same transaction as everything that was decided from the lines before
-them. So after a crash the lines after the position are read again, and none is counted twice.
+Checkpoints are written in the same transaction as everything that was decided from the lines before
+them. So after a crash the lines after the checkpoint are read again, and none is counted twice.
 """
 
-from mailbanned.store.base import Changes, MemoryStore, Past, State, Store, StoreError, Windows
-from mailbanned.store.packed_counts import Packed
+from mailbanned.store.base import (
+    Changes,
+    CheckpointKey,
+    MemoryStore,
+    PastBan,
+    State,
+    Store,
+    StoreError,
+    Windows,
+)
+from mailbanned.store.packed_counts import PackedWindows
 from mailbanned.store.sqlite import SQLiteStore
 
 __all__ = [
     "Changes",
+    "CheckpointKey",
     "MemoryStore",
-    "Packed",
-    "Past",
+    "PackedWindows",
+    "PastBan",
     "SQLiteStore",
     "State",
     "Store",

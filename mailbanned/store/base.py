@@ -1,53 +1,67 @@
-"""The store's contract, its values, and the null twin that forgets everything at the end."""
+"""The store's contract, its values, and the null implementation that saves nothing."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailbanned.address import Subject
 from mailbanned.model import Ban, Unban
 
-Marks = Mapping[str, str]
 WindowKey = tuple[str, Subject]
 Windows = Mapping[WindowKey, tuple[float, ...]]
 
 
 class StoreError(Exception):
-    """The state cannot be kept; the text says why and what to do."""
+    """The state cannot be loaded or saved; the text says why and what to do."""
+
+
+class CheckpointKey(NamedTuple):
+    """Which log a checkpoint is of.
+
+    name: the log's identity: how a file begins, or "journal SELECTOR".
+    source: the source that wrote it; tells two sources of one log apart.
+    """
+
+    name: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an earlier run left: bans in force, and read positions per source."""
+    """What an earlier run left.
+
+    checkpoints: in the order in which they were written.
+    banned_total: how many bans each jail made, as far as the history goes back.
+    """
 
     bans: Sequence[Ban] = ()
-    marks: Mapping[str, Marks] = field(default_factory=dict)
+    checkpoints: Mapping[CheckpointKey, str] = field(default_factory=dict)
     banned_total: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One transaction. Windows without times are deleted; marks replace all of their source.
+    """One transaction. Windows without times and checkpoints of None are deleted.
 
     decisions: in the order in which they were made, since a subject may leave and come back.
     """
 
     decisions: Sequence[Ban | Unban] = ()
     windows: Windows = field(default_factory=dict)
-    marks: Mapping[str, Marks] = field(default_factory=dict)
+    checkpoints: Mapping[CheckpointKey, str | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.decisions or self.windows or self.marks)
+        return bool(self.decisions or self.windows or self.checkpoints)
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """A ban of former times, or one that holds.
+class PastBan:
+    """A ban of the history, over or still active.
 
-    until: the end that it was given. ended, how: when and how it really ended (None: it holds, or
-    ran out while nobody was there).
+    until: the end that it was given. ended, end_reason: when and why it ended; None if it is
+    active, or expired while no daemon ran.
     """
 
     jail: str
@@ -57,43 +71,47 @@ class Past:
     failures: int
     reason: str
     ended: float | None
-    how: str | None
+    end_reason: str | None
 
 
 class Store(Protocol):
     """Where state is kept."""
 
     async def load(self, now: float, findtime: float) -> State:
-        """What holds at `now`. findtime: so long (s) failures count at most. Raises StoreError."""
+        """Returns the state at `now`. findtime: for how long failures count at most (s).
+
+        Raises StoreError.
+        """
         ...
 
     def windows(self) -> AsyncIterator[Windows]:
-        """The failure times, in portions, those that failed last at the end: there may be more
-        than memory should hold at once. Raises StoreError.
+        """Yields the failure times in portions, the most recent last; all at once could exceed the
+        memory. Raises StoreError.
         """
         ...
 
     async def save(self, changes: Changes) -> None:
-        """All of the changes or none. Raises StoreError."""
+        """Saves all of the changes or none. Raises StoreError."""
         ...
 
-    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
-        """Every ban (of these subjects) that is remembered, oldest first. Raises StoreError."""
+    async def past_bans(self, subjects: Sequence[Subject] | None = None) -> list[PastBan]:
+        """Returns the history of bans (of these subjects), oldest first. Raises StoreError."""
         ...
 
-    async def tidy(self, now: float, findtime: float) -> None:
-        """Forgets what is too old to be of use, and gives its space back. findtime: as for load.
+    async def prune(self, now: float, findtime: float) -> None:
+        """Deletes expired windows and old history, and frees their space. findtime: as for load.
+
         Raises StoreError.
         """
         ...
 
     async def close(self) -> None:
-        """Lets go of the state; another daemon may take it."""
+        """Closes the state; another daemon may open it."""
         ...
 
 
 class MemoryStore:
-    """Keeps nothing beyond its own life: for dry runs and tests."""
+    """Remembers what it was given until it is gone: for tests."""
 
     def __init__(self) -> None:
         self.saved: list[Changes] = []
@@ -102,16 +120,16 @@ class MemoryStore:
         return State()
 
     async def windows(self) -> AsyncIterator[Windows]:
-        for none in list[Windows]():
-            yield none
+        for windows in list[Windows]():
+            yield windows
 
     async def save(self, changes: Changes) -> None:
         self.saved.append(changes)
 
-    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
+    async def past_bans(self, subjects: Sequence[Subject] | None = None) -> list[PastBan]:
         return []
 
-    async def tidy(self, now: float, findtime: float) -> None:
+    async def prune(self, now: float, findtime: float) -> None:
         pass
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from mailbanned.store.base import WindowKey, Windows
 _DOCUMENT = 2_000_000
 
 
-class Packed(Mapping[WindowKey, tuple[float, ...]]):
+class PackedWindows(Mapping[WindowKey, tuple[float, ...]]):
     """Windows that are added bit by bit and read once; of one that was added twice the later holds.
 
     As a mapping it is unpacked for each use, which is for looking at few of them.
@@ -43,7 +43,7 @@ class Packed(Mapping[WindowKey, tuple[float, ...]]):
             piece = json.dumps(rows, separators=(",", ":"))[1:-1]
             self._pieces.setdefault(jail, []).append(piece)
 
-    def extend(self, later: Packed) -> None:
+    def extend(self, later: PackedWindows) -> None:
         """Takes over what was packed later."""
         for jail, pieces in later._pieces.items():
             self._pieces.setdefault(jail, []).extend(pieces)

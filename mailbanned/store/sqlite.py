@@ -1,15 +1,12 @@
-"""The tables of the state file, and how long what is in them is kept.
-
-Known limit: history keeps the newest 100,000 bans of the last year.
-
-The state in one SQLite file (WAL), which only one daemon at a time may hold.
+"""The state in one SQLite file (WAL), which only one daemon at a time may hold.
 
 A commit is not synced to the disk each time (synchronous=NORMAL): it survives a killed daemon, and
 after a power failure the file is whole but may be some seconds old, which costs nothing, since
-positions and decisions are of one age and the lines are read again.
+checkpoints and decisions are of one age and the lines are read again.
 
-Known limit: if the file cannot be written while running, the daemon goes on and says so; what could
-not be saved is lost at its end.
+Known limits: if the file cannot be written while running, the daemon goes on and logs it; what
+could not be saved is lost when it stops. The history keeps the newest 100,000 bans of the last
+year.
 """
 
 from __future__ import annotations
@@ -28,11 +25,11 @@ import aiosqlite
 
 from mailbanned.address import Subject
 from mailbanned.model import Ban, Unban
-from mailbanned.store.base import Changes, Past, State, StoreError, Windows
-from mailbanned.store.packed_counts import Packed
+from mailbanned.store.base import Changes, CheckpointKey, PastBan, State, StoreError, Windows
+from mailbanned.store.packed_counts import PackedWindows
 
 #: Changes when a program of another version could not use the tables.
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE IF NOT EXISTS bans (
     jail TEXT, subject TEXT, since REAL NOT NULL, until REAL, failures INTEGER NOT NULL,
@@ -44,8 +41,8 @@ CREATE INDEX IF NOT EXISTS history_subject ON history (subject, jail);
 CREATE TABLE IF NOT EXISTS windows (
     jail TEXT, subject TEXT, newest REAL NOT NULL, times TEXT NOT NULL,
     PRIMARY KEY (jail, subject)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (
-    source TEXT, name TEXT, mark TEXT NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (
+    id INTEGER PRIMARY KEY, name TEXT, source TEXT, value TEXT NOT NULL, UNIQUE (name, source));
 """
 #: Saves the windows of a jail (?1) from a document (?2, see Packed). In the order of the table: the
 #: rows that share a page of the file are written together, which a flood makes half the work. Of
@@ -62,14 +59,13 @@ DELETE FROM windows WHERE jail = ?1 AND times = '[]' AND subject IN (
     WHERE json_array_length(value, '$[1]') = 0)
 """
 NO_TIMES = "[]]"
-#: Saves the marks of a source (?1) from a document (?2), which are all that it has. Of hundreds
-#: most stay the same from one second to the next; those are not written again.
-PUT_MARKS = """
-INSERT INTO marks SELECT ?1, key, value FROM json_each(?2) WHERE true
-ON CONFLICT (source, name) DO UPDATE SET mark = excluded.mark WHERE marks.mark <> excluded.mark
-"""
-DELETE_MARKS = """
-DELETE FROM marks WHERE source = ?1 AND name NOT IN (SELECT key FROM json_each(?2))
+#: Takes over the checkpoints of schema 1, in which sources that had been stopped stood as
+#: "NAME of PATH". Those of running sources were newer: they are written last.
+MIGRATE_FROM_1 = """
+INSERT OR REPLACE INTO checkpoints (name, source, value)
+SELECT name, iif(instr(source, ' of '), substr(source, 1, instr(source, ' of ') - 1), source), mark
+FROM marks ORDER BY instr(source, ' of ') = 0;
+DROP TABLE marks;
 """
 _HISTORY_AGE = 366 * 86400.0
 _HISTORY_ROWS = 100_000
@@ -77,8 +73,8 @@ _HISTORY_ROWS = 100_000
 Statement = tuple[str, tuple[float, ...]]
 
 
-def forgetting(now: float, findtime: float) -> list[Statement]:
-    """What deletes counts and history that are too old, or too many."""
+def prune_statements(now: float, findtime: float) -> list[Statement]:
+    """Returns what deletes windows and history that are too old, or too many."""
     return [
         ("DELETE FROM windows WHERE newest <= ?", (now - findtime,)),
         (
@@ -88,7 +84,7 @@ def forgetting(now: float, findtime: float) -> list[Statement]:
     ]
 
 
-# So many rows are read at once.
+# How many rows are read at once.
 _PORTION = 1000
 
 
@@ -159,14 +155,15 @@ class SQLiteStore:
         await db.execute("PRAGMA journal_mode=WAL")
         await db.execute("PRAGMA synchronous=NORMAL")
         (version,) = next(iter(await db.execute_fetchall("PRAGMA user_version")))
-        if version not in (0, VERSION):
+        if version not in (0, 1, VERSION):
             raise sqlite3.DatabaseError(f"it is of schema {version}, this version knows {VERSION}")
-        await db.executescript(f"{TABLES} PRAGMA user_version={VERSION};")
+        migrate = MIGRATE_FROM_1 if version == 1 else ""
+        await db.executescript(f"BEGIN; {TABLES} {migrate} PRAGMA user_version={VERSION}; COMMIT;")
         await db.execute("DELETE FROM bans WHERE until <= ?", (now,))
 
     async def _forget_old(self, now: float, findtime: float) -> None:
         db = self._db
-        for statement, values in forgetting(now, findtime):
+        for statement, values in prune_statements(now, findtime):
             await db.execute(statement, values)
         # By itself `execute` stops after the first page.
         await db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
@@ -181,11 +178,14 @@ class SQLiteStore:
                 (now,),
             )
         ]
-        marks: dict[str, dict[str, str]] = {}
-        for source, name, mark in await db.execute_fetchall("SELECT * FROM marks"):
-            marks.setdefault(source, {})[name] = mark
+        checkpoints = {
+            CheckpointKey(name, source): value
+            for name, source, value in await db.execute_fetchall(
+                "SELECT name, source, value FROM checkpoints ORDER BY id"
+            )
+        }
         totals = await db.execute_fetchall("SELECT jail, count(*) FROM history GROUP BY jail")
-        return State(bans, marks, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
+        return State(bans, checkpoints, {jail: count for jail, count in totals})  # noqa: C416 (rows are no pairs)
 
     async def windows(self) -> AsyncIterator[Windows]:
         statement = "SELECT jail, subject, times FROM windows ORDER BY newest"
@@ -196,7 +196,7 @@ class SQLiteStore:
         except (sqlite3.Error, ValueError) as error:
             raise self._unusable(error) from None
 
-    async def past(self, subjects: Sequence[Subject] | None = None) -> list[Past]:
+    async def past_bans(self, subjects: Sequence[Subject] | None = None) -> list[PastBan]:
         statement = (
             "SELECT jail, subject, since, until, failures, reason, ended, how FROM history "
             "WHERE ?1 IS NULL OR subject IN (SELECT value FROM json_each(?1)) ORDER BY since, id"
@@ -205,9 +205,9 @@ class SQLiteStore:
             rows = await self._db.execute_fetchall(statement, (subjects and json.dumps(subjects),))
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: cannot be read ({error})") from None
-        return [Past(*row) for row in rows]
+        return [PastBan(*row) for row in rows]
 
-    async def tidy(self, now: float, findtime: float) -> None:
+    async def prune(self, now: float, findtime: float) -> None:
         try:
             async with self._turn:
                 await self._forget_old(now, findtime)
@@ -242,18 +242,22 @@ class SQLiteStore:
     async def _write(self, changes: Changes) -> None:
         for kind, decisions in groupby(changes.decisions, type):
             if kind is Ban:
-                await self._enter([d for d in decisions if isinstance(d, Ban)])
+                await self._insert_bans([d for d in decisions if isinstance(d, Ban)])
             else:
-                await self._lift([d for d in decisions if isinstance(d, Unban)])
-        for jail, document in Packed.of(changes.windows).documents():
+                await self._delete_bans([d for d in decisions if isinstance(d, Unban)])
+        for jail, document in PackedWindows.of(changes.windows).documents():
             await self._db.execute(PUT_WINDOWS, (jail, document))
             if NO_TIMES in document:
                 await self._db.execute(DELETE_WINDOWS, (jail, document))
-        documents = [(source, json.dumps(dict(marks))) for source, marks in changes.marks.items()]
-        await self._many(DELETE_MARKS, documents)
-        await self._many(PUT_MARKS, documents)
+        await self._many(
+            "DELETE FROM checkpoints WHERE name = ? AND source = ?", list(changes.checkpoints)
+        )
+        await self._many(
+            "INSERT INTO checkpoints (name, source, value) VALUES (?, ?, ?)",
+            [(*key, value) for key, value in changes.checkpoints.items() if value is not None],
+        )
 
-    async def _enter(self, bans: Sequence[Ban]) -> None:
+    async def _insert_bans(self, bans: Sequence[Ban]) -> None:
         await self._many(
             "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
@@ -269,7 +273,7 @@ class SQLiteStore:
             [(b.jail, b.subject, b.since, b.until, b.failures, _text(b.reason)) for b in bans],
         )
 
-    async def _lift(self, unbans: Sequence[Unban]) -> None:
+    async def _delete_bans(self, unbans: Sequence[Unban]) -> None:
         await self._many(
             "UPDATE history SET ended = ?, how = ? "
             "WHERE jail = ? AND subject = ? AND ended IS NULL",

@@ -58,12 +58,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def listening(path: Path, group: str = "") -> AsyncIterator[Desk]:
+async def listening(path: Path, group: str = "", timeout: float = 10.0) -> AsyncIterator[Desk]:
     """A server on the path, whose tasks must not fail behind our back."""
     desk = Desk()
     failed: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
-    async with ControlServer(path, desk.commands, group).listening():
+    async with ControlServer(path, desk.commands, group, timeout=timeout).listening():
         yield desk
     assert failed == []
 

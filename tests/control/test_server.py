@@ -12,9 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mailbanned.control import ControlError, Refused, Unreachable, protocol, server
+from mailbanned.control import ControlError, Refused, Unreachable, protocol
 from tests.control.support import answered, asked, is_error, listening
 from tests.waiting import HANG_S
+
+# No client is given up before the test has failed.
+PATIENT_S = 10 * HANG_S
 
 
 async def test_it_answers(socket_path: Path) -> None:
@@ -88,7 +91,7 @@ async def test_endless_requests_are_cut_off(socket_path: Path) -> None:
     """A request beyond the limit is hung up on unread, and the next client is served."""
     async with listening(socket_path) as desk:
         assert await answered(socket_path, b"x" * 4_000_000, end=False) == b""
-        too_long = {"x": "x" * protocol.LONGEST_REQUEST * 2}
+        too_long = {"x": "x" * protocol.MAX_REQUEST_BYTES * 2}
         with pytest.raises(Unreachable):
             await asked(socket_path, "change", too_long)
         assert await asked(socket_path, "echo") == {}
@@ -103,16 +106,9 @@ async def test_only_the_first_line_is_a_request(socket_path: Path) -> None:
     assert desk.changes == [{}]
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that gives up no client before the test has failed."""
-    monkeypatch.setattr(server, "_PATIENCE", 10 * HANG_S)
-
-
-@pytest.mark.usefixtures("patient")
 async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
     """Beside clients that say nothing, half a word, or wait for their answer, others are served."""
-    async with listening(socket_path) as desk:
+    async with listening(socket_path, timeout=PATIENT_S) as desk:
         waiting = asyncio.create_task(asked(socket_path, "wait"))
         slow: list[Any] = []
         for said in (b"", b'{"version"'):
@@ -128,10 +124,9 @@ async def test_slow_clients_hold_up_nobody(socket_path: Path) -> None:
             await writer.wait_closed()
 
 
-@pytest.mark.usefixtures("patient")
 async def test_a_crowd_is_bounded(socket_path: Path) -> None:
     """Beyond some tens of clients at once others are hung up on; when they leave, all is well."""
-    async with listening(socket_path):
+    async with listening(socket_path, timeout=PATIENT_S):
         crowd = [await asyncio.open_unix_connection(str(socket_path)) for _ in range(40)]
         with pytest.raises(Unreachable):
             await asked(socket_path, "echo")
@@ -144,11 +139,10 @@ async def test_a_crowd_is_bounded(socket_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("patient")
 async def test_the_end_waits_for_no_client(socket_path: Path) -> None:
     """A daemon that stops does not wait for a client that says nothing."""
     async with asyncio.timeout(HANG_S):
-        async with listening(socket_path):
+        async with listening(socket_path, timeout=PATIENT_S):
             _, writer = await asyncio.open_unix_connection(str(socket_path))
             assert await asked(socket_path, "echo") == {}
         assert not socket_path.exists()

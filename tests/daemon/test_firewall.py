@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 
 from mailbanned.address import Subject
 from mailbanned.config.options import FirewallTable
+from mailbanned.daemon.checkpoints import Checkpoints
 from mailbanned.daemon.firewall import FirewallManager
-from mailbanned.daemon.pipeline import Core
-from mailbanned.daemon.writer import Saver
+from mailbanned.daemon.pipeline import Pipeline
+from mailbanned.daemon.writer import PendingChanges
 from mailbanned.firewall import BACKENDS
 from mailbanned.jails import Engine
-from mailbanned.store import MemoryStore
 from tests.firewall.support import ManualClock, ScriptedFirewall
 from tests.jails.support import OTHER, failure, rules
 from tests.waiting import until
@@ -27,20 +27,21 @@ TABLE = FirewallTable(backend="nftables", cut_sessions=False)
 
 
 class Bench:
-    """A core and a firewall manager; the backend `nftables` does as the test says."""
+    """A pipeline and a firewall manager; the backend `nftables` does as the test says."""
 
     def __init__(self, backend: ScriptedFirewall, *, dry_run: bool = False) -> None:
         self.clock = ManualClock()
         self.backend = backend
         engine = Engine([rules("strict", maxretry=1), rules("lenient", maxretry=5)])
         self.manager = FirewallManager(engine.ledger, self.clock, TABLE, dry_run)
-        self.core = Core(engine, self.clock, Saver(MemoryStore()), self.manager, ask=lambda _: None)
+        pending = PendingChanges(Checkpoints({}))
+        self.pipeline = Pipeline(engine, self.clock, pending, self.manager, lambda _: None, {})
 
     def fail(self, at: float, address: str = "192.0.2.1", live: bool = True) -> None:
         self.clock.time = at
         read_monotonic = at if live else None
-        engine = self.core.engine
-        self.core.apply(engine.observe("log", failure(address), at, at, read_monotonic))
+        engine = self.pipeline.engine
+        self.pipeline.apply(engine.observe("log", failure(address), at, at, read_monotonic))
 
     async def in_force(self) -> None:
         await until(lambda: self.manager.in_force_since(SUBJECT) is not None, "it is in force")
@@ -118,8 +119,8 @@ async def test_a_dry_run_has_no_ineffective_bans(backend: ScriptedFirewall) -> N
 async def test_a_ban_that_waits_for_the_firewall_is_not_ineffective(bench: Bench) -> None:
     """Only a ban that is in force can be ineffective; after a loss, only once it is restored."""
     async with bench.banned():
-        (lifted,) = bench.core.engine.unban([SUBJECT], 105.0)
-        bench.core.lifted(lifted)
+        (lifted,) = bench.pipeline.engine.unban([SUBJECT], 105.0)
+        bench.pipeline.on_unbanned(lifted)
         bench.backend.hold()
         bench.fail(130.0)  # banned again, and pending
         bench.fail(150.0)

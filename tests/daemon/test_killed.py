@@ -62,12 +62,12 @@ class Mortal(Running):
 
     def goes_on(self, times: int, is_read: Callable[[], None]) -> None:
         """Waits until it has saved new positions N times. is_read: called for each of them."""
-        seen = {frozenset(self.saved("SELECT mark FROM marks"))}
+        seen = {frozenset(self.saved("SELECT value FROM checkpoints"))}
 
         def has_gone_on() -> bool:
             assert self.process.poll() is None, self.log()
             before = len(seen)
-            seen.add(frozenset(self.saved("SELECT mark FROM marks")))
+            seen.add(frozenset(self.saved("SELECT value FROM checkpoints")))
             if len(seen) > before:
                 is_read()
             return len(seen) > times

@@ -19,9 +19,10 @@ import pytest
 from mailbanned.cli.common import load
 from mailbanned.clock import SystemClock
 from mailbanned.config import Config
-from mailbanned.daemon.daemon import take_up_counts
-from mailbanned.daemon.pipeline import Core
-from mailbanned.daemon.writer import Saver
+from mailbanned.daemon.checkpoints import Checkpoints
+from mailbanned.daemon.daemon import restore_counts
+from mailbanned.daemon.pipeline import Pipeline
+from mailbanned.daemon.writer import PendingChanges, StateWriter
 from mailbanned.jails import Engine
 from mailbanned.model import Block
 from mailbanned.store import Changes, SQLiteStore, Store
@@ -94,17 +95,21 @@ def config(tmp_path: Path) -> Config:
     return load(write_config(tmp_path))
 
 
-class Pipeline:
+class LineToState:
     """The way of a line from its source to the state file."""
 
     def __init__(self, config: Config, store: Store) -> None:
         self.engine = Engine(config.jails)
-        self.saver = Saver(store)
-        self.core = Core(
-            self.engine, SystemClock(), self.saver, NoEnforcement(), ask=lambda _: None
+        pending = PendingChanges(Checkpoints({}))
+        self.pipeline = Pipeline(
+            self.engine,
+            SystemClock(),
+            pending,
+            NoEnforcement(),
+            lambda _: None,
+            config.filter_sets(config.jails),
         )
-        self.core.filters = config.filter_sets(config.jails)
-        self.saver.windows = self.core.changed_windows
+        self.writer = StateWriter(store, pending, self.pipeline.changed_windows)
 
     async def fail(self, first: int, count: int) -> None:
         """Addresses fail once each, and are counted."""
@@ -116,22 +121,22 @@ class Pipeline:
             block = Block(
                 "postfix", data, clock.now(), clock.monotonic(), True, {"log": f"{start}"}
             )
-            await self.core.intake.take(block)
-        await self.core.intake.settled(["postfix"])
+            await self.pipeline.scheduler.put(block)
+        await self.pipeline.scheduler.drain(["postfix"])
 
     def counted(self) -> int:
         return self.engine.jails[_JAIL].windows.failures(SystemClock().now())
 
 
 @asynccontextmanager
-async def at_work(config: Config, store: Store) -> AsyncIterator[Pipeline]:
+async def at_work(config: Config, store: Store) -> AsyncIterator[LineToState]:
     """A pipeline that counts, with a loaded store."""
     clock = SystemClock()
     await store.load(clock.now(), 3600.0)
-    pipeline = Pipeline(config, store)
-    counting = asyncio.create_task(pipeline.core.intake.run())
+    path = LineToState(config, store)
+    counting = asyncio.create_task(path.pipeline.scheduler.run())
     try:
-        yield pipeline
+        yield path
     finally:
         counting.cancel()
         await asyncio.wait([counting])
@@ -145,17 +150,17 @@ async def test_a_million_addresses_fit_while_the_disk_is_slow(
     nothing.
     """
     store = SlowStore(config.file.store.path)
-    async with at_work(config, store) as pipeline:
-        await pipeline.fail(0, _BEFORE)
-        saving = asyncio.create_task(pipeline.saver.save())
+    async with at_work(config, store) as path:
+        await path.fail(0, _BEFORE)
+        saving = asyncio.create_task(path.writer.save())
         tracemalloc.start()
         traced.reset()
-        await pipeline.fail(_BEFORE, _ADDRESSES)
-        assert pipeline.counted() == _BEFORE + _ADDRESSES
+        await path.fail(_BEFORE, _ADDRESSES)
+        assert path.counted() == _BEFORE + _ADDRESSES
         assert traced.each() < _WAITING
         store.may.set()
         await saving
-        await pipeline.saver.save()
+        await path.writer.save()
         assert traced.peak() < _SAVING
         assert traced.each() < _COUNTED
 
@@ -164,14 +169,14 @@ async def test_taking_up_counts_takes_little_more_than_they_take(
     config: Config, traced: Traced
 ) -> None:
     """They are never all in memory in another form than that in which they stay."""
-    async with at_work(config, SQLiteStore(config.file.store.path)) as pipeline:
-        await pipeline.fail(0, _ADDRESSES)
-        await pipeline.saver.save()
+    async with at_work(config, SQLiteStore(config.file.store.path)) as path:
+        await path.fail(0, _ADDRESSES)
+        await path.writer.save()
     store = SQLiteStore(config.file.store.path)
-    async with at_work(config, store) as pipeline:
+    async with at_work(config, store) as path:
         tracemalloc.start()
         traced.reset()
-        await take_up_counts(pipeline.engine, store, SystemClock())
-        assert pipeline.counted() == _ADDRESSES
+        await restore_counts(path.engine, store, SystemClock())
+        assert path.counted() == _ADDRESSES
         assert traced.peak() < _RESTORING
         assert traced.each() < _COUNTED

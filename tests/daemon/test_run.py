@@ -193,7 +193,9 @@ def _stored_failures(folder: Path) -> int:
 
 
 def _stored_marks(folder: Path) -> bool:
-    return any('"offset": 0' not in mark for (mark,) in _rows(folder, "SELECT mark FROM marks"))
+    return any(
+        '"offset": 0' not in mark for (mark,) in _rows(folder, "SELECT value FROM checkpoints")
+    )
 
 
 GROWING = """

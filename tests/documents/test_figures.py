@@ -64,7 +64,7 @@ _SETTLED = _number(daemon._SETTLED_WITHIN_S)
         ("operations", f"history ({sqlite._HISTORY_ROWS:,} bans at most)"),
         ("moving-from-fail2ban", f"history, {sqlite._HISTORY_ROWS:,} bans at most"),
         ("adding", f"(at most {model.MAX_ATTEMPTS} are believed)"),
-        ("architecture", f"has room for {_number(scheduler._BLOCKS)} blocks"),
+        ("architecture", f"has room for {_number(scheduler._MAX_BLOCKS)} blocks"),
         ("architecture", f"gets {_number(scheduler._TURN_S * 1000)} milliseconds at a time"),
         ("architecture", f"looked at {_number(1 / wakeup._LOOK_S)} times a second"),
         ("architecture", f"{_number(1000 / _default(Watcher.__init__, 'step_ms'))} times a second"),
@@ -81,7 +81,7 @@ def test_figures_that_are_words() -> None:
     minute."""
     page = flowing("docs/operations.md")
     assert "saved within a tenth of a second, everything else every second" in page
-    assert (writer._TOGETHER, writer._PAUSE) == (0.1, 1.0)
+    assert (writer._TOGETHER_S, writer._PAUSE_S) == (0.1, 1.0)
     assert "ends by itself a minute later" in page
     assert "(ten seconds more for every hundred that wait)" in page
     assert (interim._LIFETIME_S, 100 * interim._PER_WAITING_BAN_S) == (60.0, 10.0)

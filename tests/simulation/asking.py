@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mailbanned.accounts import AccountsDown, CachedAccounts
-from mailbanned.accounts.cache import QUERIES, REST
+from mailbanned.accounts.cache import MAX_QUERIES, RETRY_AFTER_S
 from tests.simulation.scheduler import SimulatedClock, SimulatedLoop
 from tests.simulation.simulation import SCHEDULING, Move, Outcome, Run, draw
 
@@ -91,7 +91,7 @@ class Database:
         try:
             answer: bool | None = await self._loop.request(user, lambda: self._answer(user))
         except (AccountsDown, asyncio.CancelledError):
-            self._quiet_until = self._clock.elapsed + REST
+            self._quiet_until = self._clock.elapsed + RETRY_AFTER_S
             raise
         else:
             self._quiet_until = 0.0
@@ -105,12 +105,12 @@ class Database:
             self.wrong("a query after the end")
         if user in self.running:
             self.wrong(f"asked twice at the same time: {user}")
-        if len(self.running) >= QUERIES:
+        if len(self.running) >= MAX_QUERIES:
             self.wrong("too many queries at the same time")
         if self._clock.elapsed < self._quiet_until - _CLOSE:
             self.wrong("the database is not left in peace")
         if self.is_down():
-            self._quiet_until = self._clock.elapsed + REST
+            self._quiet_until = self._clock.elapsed + RETRY_AFTER_S
 
     def _answer(self, user: str) -> bool | None:
         if not self.up or self.mood:
@@ -305,7 +305,7 @@ class CacheRun(Run):
         for name in _NAMES:
             self._ask(name)
             yield
-        if len(self._database.running) != QUERIES:
+        if len(self._database.running) != MAX_QUERIES:
             self.fail(f"not all slots are used: {len(self._database.running)}")
         yield from self.go_on_while(self.is_running)
         if self._accounts.state().state != "up":

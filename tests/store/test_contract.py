@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.store import Changes, MemoryStore, SQLiteStore, State, Store
+from mailbanned.store import Changes, CheckpointKey, MemoryStore, SQLiteStore, State, Store
 from tests.store.support import FINDTIME, NOW, ban, subject, unban
 
+KEY = CheckpointKey("1:2", "log")
 Make = Callable[[Path], Store]
 
 
@@ -22,7 +23,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 async def test_a_new_store_is_empty(store: Store) -> None:
     """On the first start nobody is banned, nothing is counted, and nothing has been read."""
     state = await store.load(NOW, FINDTIME)
-    assert (list(state.bans), dict(state.marks)) == ([], {})
+    assert (list(state.bans), dict(state.checkpoints)) == ([], {})
     assert [some async for some in store.windows()] == []
     assert dict(state.banned_total) == {}
     await store.close()
@@ -31,10 +32,8 @@ async def test_a_new_store_is_empty(store: Store) -> None:
 async def test_it_takes_every_kind_of_change(store: Store) -> None:
     """Bans, unbans, windows, marks, and nothing at all are saved without complaint."""
     await store.load(NOW, FINDTIME)
-    await store.save(
-        Changes((ban(1), unban(1)), {("sshd", subject(1)): (NOW,)}, {"log": {"1:2": "{}"}})
-    )
-    await store.save(Changes(windows={("sshd", subject(1)): ()}, marks={"log": {}}))
+    await store.save(Changes((ban(1), unban(1)), {("sshd", subject(1)): (NOW,)}, {KEY: "{}"}))
+    await store.save(Changes(windows={("sshd", subject(1)): ()}, checkpoints={KEY: None}))
     await store.save(Changes())
     await store.close()
 
@@ -63,7 +62,7 @@ async def test_memory_remembers_for_tests() -> None:
         (Changes(), False),
         (Changes((ban(1),)), True),
         (Changes(windows={("sshd", subject(1)): ()}), True),
-        (Changes(marks={"log": {}}), True),
+        (Changes(checkpoints={KEY: None}), True),
     ],
 )
 def test_changes_know_whether_there_are_any(changes: Changes, any_: bool) -> None:

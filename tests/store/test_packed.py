@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.store import Changes, Packed
+from mailbanned.store import Changes, PackedWindows
 from tests.store.support import NOW, saved, subject, windows_at
 
 KEY, OTHER = ("sshd", subject(1)), ("sshd", subject(2))
@@ -25,7 +25,7 @@ async def test_the_last_one_holds(
 ) -> None:
     """Counted, banned and counted again between two saves: the file holds what was true last."""
     monkeypatch.setattr("mailbanned.store.packed_counts._DOCUMENT", length)
-    packed = Packed({OTHER: (NOW,)})
+    packed = PackedWindows({OTHER: (NOW,)})
     for some in times:
         packed.add({KEY: some})
     await saved(tmp_path / "state.db", Changes(windows={KEY: (NOW - 1,)}), Changes((), packed))
@@ -35,6 +35,6 @@ async def test_the_last_one_holds(
 
 def test_what_was_not_saved_stands_before_what_came_since() -> None:
     """A save that failed is put back; what was counted meanwhile holds."""
-    failed, since = Packed({KEY: (NOW,), OTHER: (NOW,)}), Packed({KEY: (NOW + 1,)})
+    failed, since = PackedWindows({KEY: (NOW,), OTHER: (NOW,)}), PackedWindows({KEY: (NOW + 1,)})
     failed.extend(since)
     assert failed == {KEY: (NOW + 1,), OTHER: (NOW,)}

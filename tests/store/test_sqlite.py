@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbanned.model import Ban, Unban
-from mailbanned.store import Changes
+from mailbanned.store import Changes, CheckpointKey
 from tests.store.support import (
     FINDTIME,
     NOW,
@@ -24,22 +25,28 @@ from tests.store.support import (
 )
 
 DAY = 86400.0
+# What the last version with the first schema has saved.
+SCHEMA_1 = Path(__file__).parent / "schema1.sql"
 
 
 async def test_everything_comes_back(tmp_path: Path) -> None:
-    """Bans with all their values, counts and marks are after a restart what they were before."""
+    """Bans with all their values, counts and checkpoints survive a restart."""
     bans = [
         ban(1, since=NOW - 30.25),
         ban(1, "dovecot", until=None, since=NOW - 20, user=None, failures=1),
         ban(2, since=NOW - 10, user="caf\u00e9\n\0\U0001f600", reason=""),
     ]
     windows = {("sshd", subject(3)): (NOW - 2.5, NOW - 1.000001), ("a", subject(3)): (NOW,)}
-    marks = {"postfix": {"8:1": '{"offset": 5}', "8:2": "x"}, "sshd": {"cursor": "s=1;i=2"}}
-    await saved(tmp_path / "state.db", Changes(tuple(bans), windows, marks))
+    checkpoints = {
+        CheckpointKey("8:2", "postfix"): '{"offset": 5}',
+        CheckpointKey("8:1", "postfix"): "x",
+        CheckpointKey("journal sshd.service", "sshd"): "s=1;i=2",
+    }
+    await saved(tmp_path / "state.db", Changes(tuple(bans), windows, checkpoints))
     state = await state_at(tmp_path / "state.db")
     assert list(state.bans) == bans
     assert await windows_at(tmp_path / "state.db") == windows
-    assert state.marks == marks
+    assert list(state.checkpoints.items()) == list(checkpoints.items())
     assert state.banned_total == {"sshd": 2, "dovecot": 1}
 
 
@@ -90,28 +97,42 @@ async def test_decisions_against_a_model(
     assert {(b.subject, b.jail): b for b in state.bans} == model
 
 
-async def test_marks_replace_those_of_their_source(tmp_path: Path) -> None:
-    """The marks of a source are the whole set; those of other sources stay."""
+async def test_checkpoints_come_back_in_the_order_of_writing(tmp_path: Path) -> None:
+    """A checkpoint that is written again is the last one; a deleted one is gone; others stay."""
+    first, second, third = (CheckpointKey("8:1", source) for source in ("a", "b", "c"))
     await saved(
         tmp_path / "state.db",
-        Changes(marks={"postfix": {"8:1": "a", "8:2": "b"}, "sshd": {"cursor": "c"}}),
-        Changes(marks={"postfix": {"8:2": "B", "8:3": "d"}}),
+        Changes(checkpoints={first: "1", second: "2", third: "3"}),
+        Changes(checkpoints={first: "4", third: None}),
     )
-    marks = (await state_at(tmp_path / "state.db")).marks
-    assert marks == {"postfix": {"8:2": "B", "8:3": "d"}, "sshd": {"cursor": "c"}}
-    await saved(tmp_path / "state.db", Changes(marks={"postfix": {}}))
-    assert (await state_at(tmp_path / "state.db")).marks == {"sshd": {"cursor": "c"}}
+    checkpoints = (await state_at(tmp_path / "state.db")).checkpoints
+    assert list(checkpoints.items()) == [(second, "2"), (first, "4")]
 
 
-async def test_marks_that_stay_the_same_are_not_written_again(tmp_path: Path) -> None:
-    """Of many marks only those that changed cost a write to the disk, every second of the day."""
-    log = tmp_path / "state.db-wal"
-    marks = {f"8:{number}": "a" * 500 for number in range(200)}
-    async with opened(tmp_path / "state.db") as store:
-        await store.save(Changes(marks={"postfix": marks}))
-        all_of_them = log.stat().st_size
-        await store.save(Changes(marks={"postfix": {**marks, "8:7": "b"}}))
-        assert log.stat().st_size - all_of_them < all_of_them / 2
+async def test_a_state_file_of_schema_1_is_taken_over(tmp_path: Path) -> None:
+    """Bans, history, counts and checkpoints of the first schema come back; it is migrated once.
+
+    Of a log that a stopped source had read, and a running one further, the latter counts.
+    """
+    path = tmp_path / "state.db"
+    meddle(path, SCHEMA_1.read_text())
+    for _ in range(2):
+        state = await state_at(path)
+        assert [b.subject for b in state.bans] == [subject(1), subject(2)]
+        assert state.banned_total == {"sshd": 2, "dovecot": 1}
+        assert await windows_at(path) == {("sshd", subject(4)): (NOW - 2.5, NOW - 1)}
+        offsets = {
+            (key.source, key.name): value
+            if key.source == "postfix"
+            else json.loads(value)["offset"]
+            for key, value in state.checkpoints.items()
+        }
+        assert offsets == {
+            ("secure", "7:1:a"): 500,
+            ("mail", "8:1:b"): 300,
+            ("postfix", "journal postfix.service"): "@5 s=1;i=9",
+        }
+    assert rows(path, "PRAGMA user_version") == [(2,)]
 
 
 async def test_windows_are_replaced_and_deleted(tmp_path: Path) -> None:
@@ -158,10 +179,10 @@ async def test_the_file_shrinks_again(tmp_path: Path) -> None:
     async with opened(path) as store:
         await store.save(Changes((*old, ban(1, "kept")), windows | {("sshd", subject(9)): (NOW,)}))
         await store.save(Changes(tuple(unban(number) for number in range(5_000))))
-        await store.tidy(NOW - 300 * DAY, FINDTIME)
+        await store.prune(NOW - 300 * DAY, FINDTIME)
         full = path.stat().st_size
         assert len(rows(path, "SELECT * FROM history")) == 5_001
-        await store.tidy(NOW, FINDTIME)
+        await store.prune(NOW, FINDTIME)
         assert [jail for (jail,) in rows(path, "SELECT jail FROM history")] == ["kept"]
         assert rows(path, "SELECT subject FROM windows") == [(subject(9),)]
         assert path.stat().st_size < full / 5

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.store import Changes, SQLiteStore, StoreError
+from mailbanned.store import Changes, CheckpointKey, SQLiteStore, StoreError
 from tests.store.support import (
     FINDTIME,
     NOW,
@@ -34,7 +34,7 @@ from tests.store.support import (
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from mailbanned.store import Changes, SQLiteStore
+from mailbanned.store import Changes, CheckpointKey, SQLiteStore
 from tests.store.support import FINDTIME, NOW, ban
 async def main():
     store = SQLiteStore(Path(sys.argv[1]))
@@ -42,12 +42,14 @@ async def main():
     number = 0
     while True:
         number += 1
-        await store.save(Changes((ban(number),), marks={"log": {"read": str(number)}}))
+        checkpoints = {CheckpointKey("read", "log"): str(number)}
+        await store.save(Changes((ban(number),), checkpoints=checkpoints))
         print(number, flush=True)
 asyncio.run(main())
 """
 ROOT = Path(__file__).parents[2]
 OPEN_FILES = Path("/proc/self/fd")
+FILE, STEP = CheckpointKey("8:1", "log"), CheckpointKey("step", "other")
 
 
 @contextmanager
@@ -93,7 +95,7 @@ async def test_a_killed_daemon_leaves_whole_transactions(tmp_path: Path) -> None
         process.send_signal(signal.SIGKILL)
         process.wait(120)
     state = await state_at(path)
-    read = int(state.marks["log"]["read"])
+    read = int(state.checkpoints[CheckpointKey("read", "log")])
     assert read >= 2
     assert {b.subject for b in state.bans} == {subject(n) for n in range(1, read + 1)}
     assert state.banned_total == {"sshd": read}
@@ -117,7 +119,7 @@ async def test_newer_schema(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     await saved(path, Changes((ban(1),)))
     meddle(path, "PRAGMA user_version = 99")
-    assert "it is of schema 99, this version knows 1" in await refusal(path)
+    assert "it is of schema 99, this version knows 2" in await refusal(path)
     assert rows(path, "SELECT count(*) FROM bans") == [(1,)]
 
 
@@ -147,14 +149,14 @@ async def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     """If one row cannot be written, none of its transaction is; the next one is saved as usual."""
     path = tmp_path / "state.db"
     async with opened(path) as store:
-        await store.save(Changes((ban(1),), marks={"log": {"8:1": "a"}}))
-        bad = Changes((ban(2),), {("sshd", subject(2)): (NOW,)}, {"log": {"8:1": None}})  # type: ignore[dict-item]
+        await store.save(Changes((ban(1),), checkpoints={FILE: "a"}))
+        bad = Changes((ban(2),), {("sshd", subject(2)): (NOW,)}, {FILE: 1j})  # type: ignore[dict-item]
         with pytest.raises(StoreError, match="cannot be written"):
             await store.save(bad)
         await store.save(Changes((ban(3),)))
     state = await state_at(path)
     assert list(state.bans) == [ban(1), ban(3)]
-    assert (await windows_at(path), state.marks) == ({}, {"log": {"8:1": "a"}})
+    assert (await windows_at(path), state.checkpoints) == ({}, {FILE: "a"})
     assert state.banned_total == {"sshd": 2}
 
 
@@ -190,21 +192,20 @@ async def test_cancelled_saves_are_whole(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     async with opened(path) as store:
         for number in range(1, 41):
-            changes = Changes((ban(number),), marks={"log": {str(number): ""}})
+            changes = Changes((ban(number),), checkpoints={FILE: str(number)})
             task = asyncio.create_task(store.save(changes))
             for _ in range(number):
                 await asyncio.sleep(0.0002 * (number % 5))
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await store.save(Changes(marks={"other": {"step": str(number)}}))
+            await store.save(Changes(checkpoints={STEP: str(number)}))
     state = await state_at(path)
-    assert state.marks["other"] == {"step": "40"}
+    assert state.checkpoints[STEP] == "40"
     kept = sorted(b.subject for b in state.bans)
     assert state.banned_total.get("sshd", 0) == len(kept)
     if kept:
-        (last,) = state.marks["log"]
-        assert subject(int(last)) in kept
+        assert subject(int(state.checkpoints[FILE])) in kept
 
 
 async def test_saving_needs_loading(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""The asker: every question is answered, whatever becomes of the database that it went to."""
+"""The checker: every question is answered, whatever becomes of the database that it went to."""
 
 from __future__ import annotations
 
 import asyncio
 
 from mailbanned.accounts import CachedAccounts
-from mailbanned.daemon.accounts import Asker
+from mailbanned.daemon.accounts import AccountChecker
 from mailbanned.jails import AccountCheck
 from mailbanned.model import Failure
 from tests.accounts.scripted import ManualClock, ScriptedLookup
@@ -21,15 +21,15 @@ async def test_what_a_reload_interrupts_is_asked_again() -> None:
     """A question that is on its way when the accounts are exchanged goes to the new ones."""
     clock, before, after = ManualClock(), ScriptedLookup(), ScriptedLookup("info")
     before.hold = True
-    asker = Asker(CachedAccounts(before, clock, 5.0))
+    checker = AccountChecker(CachedAccounts(before, clock, 5.0))
     answers: asyncio.Queue[tuple[str, bool | None]] = asyncio.Queue()
     running = asyncio.create_task(
-        asker.run(lambda asked, exists: answers.put_nowait((asked.user, exists)))
+        checker.run(lambda asked, exists: answers.put_nowait((asked.user, exists)))
     )
-    asker.ask(question("mallory"))
-    asker.ask(question("info"))
+    checker.submit(question("mallory"))
+    checker.submit(question("info"))
     await before.next_held(2)
-    await asker.exchange(CachedAccounts(after, clock, 5.0))
+    await checker.exchange(CachedAccounts(after, clock, 5.0))
     async with asyncio.timeout(HANG_S):
         assert {await answers.get(), await answers.get()} == {("mallory", False), ("info", True)}
     assert before.closed
