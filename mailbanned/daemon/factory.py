@@ -42,20 +42,20 @@ def source(
     since = clock.now() - findtime
     if table.journal is not None:
         return JournalSource(
-            name, table.journal, clock=clock, journalctl=journalctl, marks=checkpoints, since=since
+            name, table.journal, clock=clock, journalctl=journalctl, cursors=checkpoints, since=since
         )
     too_old = _older_than(since, table.timezone, clock)
     assert table.path is not None  # the schema lets exactly one of the two through
     return FileSource(
-        name, table.path, clock=clock, watcher=watcher, marks=checkpoints, too_old=too_old
+        name, table.path, clock=clock, watcher=watcher, checkpoints=checkpoints, too_old=too_old
     )
 
 
 def owns_checkpoint(table: SourceTable, name: str, value: str) -> bool:
     """Whether a checkpoint, stored under this name, is of a log of the source."""
     if table.journal is not None:
-        return JournalSource.resumes_at(table.journal, name)
-    return table.path is not None and FileSource.resumes_at(table.path, value)
+        return JournalSource.owns_cursor(table.journal, name)
+    return table.path is not None and FileSource.owns_checkpoint(table.path, value)
 
 
 def _older_than(since: float, zone: tzinfo | None, clock: Clock) -> Callable[[bytes], bool | None]:

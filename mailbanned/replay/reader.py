@@ -232,14 +232,18 @@ def decode_journal(block: bytes) -> bytes:
 
 
 def _decode_entry(text: bytes) -> bytes:
-    from mailbanned.sources.journal.entry import is_believed, line, parse  # rarely needed, and slow
+    from mailbanned.sources.journal.entry import (  # rarely needed, and slow
+        is_trusted,
+        parse_entry,
+        to_syslog_line,
+    )
 
-    entry = parse(text)
+    entry = parse_entry(text)
     if entry is None:
         return text
     program = entry.fields.get("SYSLOG_IDENTIFIER")
     if not isinstance(program, str):
         return b""
     selector = "sshd" if program.startswith("sshd") else f"SYSLOG_IDENTIFIER={program}"
-    found = line(entry) if is_believed(entry, selector) else None
+    found = to_syslog_line(entry) if is_trusted(entry, selector) else None
     return found.removesuffix(b"\n") if found else b""

@@ -29,61 +29,67 @@ from typing import Literal
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.sources.base import PathState
-from mailbanned.sources.file.rawfile import Unpackable
+from mailbanned.sources.file.rawfile import DecompressError
 from mailbanned.sources.file.start import TooOld
-from mailbanned.sources.journal.entry import Place, Record, is_believed, is_from, units
+from mailbanned.sources.journal.entry import (
+    JournalCursor,
+    JournalEntry,
+    is_from_unit,
+    is_trusted,
+    unit_matches,
+)
 from mailbanned.sources.journal.reader import Journalctl
 
 _log = get_logger("sources")
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """Why a path is not followed at the moment, in a sentence that says what to do."""
 
     state: Literal["waiting", "unreadable"]
     text: str
 
 
-def unreadable(path: str, error: OSError) -> Trouble:
+def unreadable_problem(path: str, error: OSError) -> Problem:
     """The trouble with a log that is there but cannot be read."""
     reason = error.strerror or str(error)
-    if isinstance(error, Unpackable):
-        return Trouble(
+    if isinstance(error, DecompressError):
+        return Problem(
             "unreadable", f"{path} cannot be unpacked ({reason}); the rest of it is lost"
         )
     remedy = "look into the file system that it is on"
     if isinstance(error, PermissionError):
         remedy = "give the daemon's user the right to read it (mode, ACL, SELinux: ausearch -m avc)"
-    return Trouble("unreadable", f"{path} cannot be read ({reason}); {remedy}")
+    return Problem("unreadable", f"{path} cannot be read ({reason}); {remedy}")
 
 
-class Troubles:
+class SourceHealth:
     """The troubles of one source at the moment, by path."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._by_path: dict[str, Trouble] = {}
+        self._by_path: dict[str, Problem] = {}
         self._missing: str | None = None
         self._said_missing = False
 
-    def add(self, path: str, trouble: Trouble) -> None:
+    def report(self, path: str, trouble: Problem) -> None:
         """A path has a trouble; it is said if it is another one than before."""
         if self._by_path.get(path) != trouble:
             self._by_path[path] = trouble
             _log.warning(trouble.text, source=self._source)
 
-    def solved(self, path: str) -> None:
+    def clear(self, path: str) -> None:
         """A path has been read without trouble."""
         if self._by_path.pop(path, None):
             _log.info(f"{path} is read again", source=self._source)
 
-    def keep(self, *groups: Iterable[str]) -> None:
+    def retain(self, *groups: Iterable[str]) -> None:
         """Forgets the troubles of all paths but these: there is nothing there any more."""
         paths = {path for group in groups for path in group}
         self._by_path = {p: trouble for p, trouble in self._by_path.items() if p in paths}
 
-    def missing(self, pattern: str | None, say: bool) -> None:
+    def set_missing(self, pattern: str | None, say: bool) -> None:
         """No file is there at the pattern (None: there is one). `say`: it is worth a word."""
         self._missing = pattern
         if pattern is None:
@@ -99,13 +105,13 @@ class Troubles:
             for path, trouble in self._by_path.items()
         ]
 
-    def worst(self) -> Trouble | None:
+    def worst(self) -> Problem | None:
         """The trouble to show."""
         unreadable_first = sorted(self._by_path.values(), key=lambda t: t.state)
         if unreadable_first:
             return unreadable_first[0]
         if self._missing is not None:
-            return Trouble("waiting", self._missing_text(self._missing))
+            return Problem("waiting", self._missing_text(self._missing))
         return None
 
     @staticmethod
@@ -122,7 +128,7 @@ _GOOD_FOR_S = 60.0
 _LINES = 100
 
 
-class Hearing:
+class FormatWatch:
     """What the log at one path has said lately. too_old: None of a line without a time stamp."""
 
     def __init__(self, too_old: TooOld) -> None:
@@ -132,7 +138,7 @@ class Hearing:
         self._endless: float | None = None
         self._unstamped: float | None = None
 
-    def trouble(self, path: str, lines: bytes, grown: bool, ticks: float) -> Trouble | None:
+    def check(self, path: str, lines: bytes, grown: bool, ticks: float) -> Problem | None:
         """What is wrong, after a read: the lines that it gave, or none although it had grown."""
         if lines or not grown:
             self._endless = None
@@ -156,16 +162,16 @@ class Hearing:
             self._unstamped = ticks
 
 
-def _endless(path: str) -> Trouble:
-    return Trouble(
+def _endless(path: str) -> Problem:
+    return Problem(
         "waiting",
         f"{path} is written to, but for ten minutes no line in it was ended; "
         "see what the service writes there, and whether that is its log",
     )
 
 
-def _unstamped(path: str) -> Trouble:
-    return Trouble(
+def _unstamped(path: str) -> Problem:
+    return Problem(
         "waiting",
         f"{path} is written to, but for ten minutes none of its lines had a time stamp; "
         "see whether the service logs in another format now (mailbanned test --explain LINE)",
@@ -179,7 +185,7 @@ _ON_ITS_WAY_S = 60.0
 _REPEATS = 6
 
 
-class Silence:
+class MissedEntryCheck:
     """Watches over one source. text: what is wrong and what to do, "" if nothing is known of."""
 
     def __init__(
@@ -190,17 +196,17 @@ class Silence:
         self._entries = entries
         self._clock = clock
         self._journalctl = journalctl
-        self._place = Place(0)
+        self._place = JournalCursor(0)
         self._heard: float | None = None
 
-    def heard(self, place: Place, ticks: float) -> None:
+    def on_line(self, place: JournalCursor, ticks: float) -> None:
         """A line has come; its record stands at this place."""
         self._place, self._heard = place, ticks
         if self.text:
             self.text = ""
             _log.info("Its lines come again", source=self._source)
 
-    async def watch(self, silent_s: float) -> None:
+    async def run(self, silent_s: float) -> None:
         """Asks after so long without a line, and then every now and then, until cancelled."""
         while True:
             heard = self._clock.monotonic() if self._heard is None else self._heard
@@ -211,9 +217,9 @@ class Silence:
             await asyncio.sleep(left)
 
     async def _ask(self) -> None:
-        heard, since = self._heard, self._place.at // 1_000_000
-        matches = [*self._entries, *units(self._entries)]
-        missed = any(map(self._is_missed, await self._journalctl.last(matches, since)))
+        heard, since = self._heard, self._place.at_us // 1_000_000
+        matches = [*self._entries, *unit_matches(self._entries)]
+        missed = any(map(self._is_missed, await self._journalctl.query_recent(matches, since)))
         if not missed or self._heard != heard or self._journalctl.outage is not None:
             return
         self._journalctl.restart()
@@ -226,15 +232,15 @@ class Silence:
             )
             _log.warning(self.text, source=self._source)
 
-    def _is_missed(self, record: Record) -> bool:
+    def _is_missed(self, record: JournalEntry) -> bool:
         """Whether a record is one that the service itself wrote after the last line we had."""
         # Not by time alone: after a clock was set back, what was read before is newer.
-        is_newer = record.place.is_after(self._place)
+        is_newer = record.cursor.is_after(self._place)
         return (
             is_newer
-            and record.place.at / 1e6 < self._clock.now() - _ON_ITS_WAY_S
+            and record.cursor.at_us / 1e6 < self._clock.now() - _ON_ITS_WAY_S
             and (
-                any(is_believed(record, entry) for entry in self._entries)
-                or any(is_from(record, unit) for unit in units(self._entries))
+                any(is_trusted(record, entry) for entry in self._entries)
+                or any(is_from_unit(record, unit) for unit in unit_matches(self._entries))
             )
         )

@@ -62,7 +62,7 @@ class Readers:
             log.touch()
             source = FileSource(
                 log.parent.name, str(log),
-                clock=clock, watcher=watcher, marks={}, too_old=lambda _: None,
+                clock=clock, watcher=watcher, checkpoints={}, too_old=lambda _: None,
             )  # fmt: skip
             sources.append(source)
             tasks.append(asyncio.create_task(source.run(self.emit)))

@@ -110,7 +110,7 @@ class FileRun(Run):
             self._world.pattern,
             clock=self.clock,
             watcher=self._hints,
-            marks=self._saved.marks,
+            checkpoints=self._saved.marks,
             too_old=lambda _: None,
             chunk_bytes=self._scenario.chunk,
         )

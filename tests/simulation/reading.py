@@ -72,16 +72,16 @@ class JournalRun(Run):
         return Outcome(self.fault, self.steps, counts)
 
     def _patches(self) -> dict[str, object]:
-        scenario, room = self._scenario, "mailbanned.sources"
+        scenario, package = self._scenario, "mailbanned.sources.journal"
         return {
             "asyncio.create_subprocess_exec": self._host.start,
             "os.symlink": self._world.disk.symlink,
             "os.mkdir": self._world.disk.mkdir,
             "tempfile.tempdir": str(self._world.temporary),
-            f"{room}.journalctl._CHUNK_BYTES": scenario.chunk,
-            f"{room}.journalctl._MAX_RECORD": MOST,
-            f"{room}.shares._PASSED": scenario.passed,
-            f"{room}.nudge._LOOK_S": scenario.look,
+            f"{package}.reader._CHUNK_BYTES": scenario.chunk,
+            f"{package}.reader._MAX_RECORD": MOST,
+            f"{package}.subscription._PASSED": scenario.passed,
+            f"{package}.wakeup._LOOK_S": scenario.look,
         }
 
     # ---- The daemon ---------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class JournalRun(Run):
             self._entries[name],
             clock=self._world.clock,
             journalctl=self._journalctl,
-            marks=self._handed.marks(self._entries[name]),
+            cursors=self._handed.marks(self._entries[name]),
             since=SINCE,
             silent_s=self._scenario.silent,
         )
@@ -184,7 +184,7 @@ class JournalRun(Run):
         self._check_silence()
         if len(self._host.following()) > 1:
             self.fail("two follow the journal at the same time")
-        if any(share.batches.qsize() > 1 for share in self._journalctl._shares):
+        if any(share.batches.qsize() > 1 for share in self._journalctl._subscriptions):
             self.fail("more than one batch waits for a source")
         if self._stopping or not self._sources_run() or self.loop.work or self._held:
             return

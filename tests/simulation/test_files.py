@@ -97,7 +97,7 @@ def test_a_source_that_believes_names_is_found_out(monkeypatch: pytest.MonkeyPat
 
 def test_a_source_that_looks_for_no_copies_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """If rotated files are never looked into, lines are lost."""
-    monkeypatch.setattr("mailbanned.sources.file.candidates.rotated", lambda *_: [])
+    monkeypatch.setattr("mailbanned.sources.file.candidates.find_rotated", lambda *_: [])
     assert _first_failure(100) is not None
 
 

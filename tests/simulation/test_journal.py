@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.journal.entry import Place
-from mailbanned.sources.journal.subscription import Share
+from mailbanned.sources.journal.entry import JournalCursor
+from mailbanned.sources.journal.subscription import JournalSubscription
 from tests.simulation import campaign
 from tests.simulation.kept import JOURNAL
 from tests.simulation.reading import JournalSimulation
@@ -48,13 +48,13 @@ def _first_fault(seeds: int = 60) -> str:
 
 def test_a_source_that_believes_in_times_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """If places are compared by time alone, a clock that is set back costs records."""
-    monkeypatch.setattr(Place, "is_after", lambda self, other: self.at > other.at)
+    monkeypatch.setattr(JournalCursor, "is_after", lambda self, other: self.at_us > other.at_us)
     assert _first_fault()
 
 
 def test_a_source_that_does_not_pass_over_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """If what an entry has had is not passed over, it comes again."""
-    monkeypatch.setattr(Share, "rewind", lambda _: None)
+    monkeypatch.setattr(JournalSubscription, "rewind", lambda _: None)
     assert "came again" in _first_fault()
 
 

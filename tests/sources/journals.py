@@ -53,7 +53,7 @@ class Sources:
             entries,
             clock=self._clock,
             journalctl=self._journalctl,
-            marks=self.marks(name) if marks is None else marks,
+            cursors=self.marks(name) if marks is None else marks,
             since=self.since,
             silent_s=self.silent_s,
         )

@@ -59,7 +59,7 @@ class Reader:
             str(pattern),
             clock=self.clock,
             watcher=self.watcher,
-            marks=self.marks,
+            checkpoints=self.marks,
             too_old=too_old,
             chunk_bytes=chunk_bytes,
         )

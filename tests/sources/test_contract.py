@@ -50,7 +50,7 @@ class PlainLog:
             str(self._path),
             clock=SystemClock(),
             watcher=self._watcher,
-            marks=marks,
+            checkpoints=marks,
             too_old=lambda _: None,
         )
 
@@ -101,7 +101,7 @@ class JournalLog:
             ["sshd"],
             clock=SystemClock(),
             journalctl=self._journalctl,
-            marks=marks,
+            cursors=marks,
             since=0.0,
         )
 

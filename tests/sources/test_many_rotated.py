@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.file.checkpoint import HEAD_BYTES, SavedCheckpoints
-from mailbanned.sources.file.rawfile import Packed
+from mailbanned.sources.file.rawfile import GzipFile
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 
@@ -116,13 +116,13 @@ async def test_a_packed_file_that_ends_in_a_half_line_is_unpacked_once(
 ) -> None:
     """What was read of a packed file up to a half line is not unpacked again at every restart."""
     unpacked_bytes: list[int] = []
-    read_at = Packed.read_at
+    read_at = GzipFile.read_at
 
-    async def noted(self: Packed, offset: int, size: int) -> bytes:
+    async def noted(self: GzipFile, offset: int, size: int) -> bytes:
         unpacked_bytes.append(size)
         return await read_at(self, offset, size)
 
-    monkeypatch.setattr(Packed, "read_at", noted)
+    monkeypatch.setattr(GzipFile, "read_at", noted)
     log, packed = tmp_path / "mail.log", tmp_path / "mail.log.1.gz"
     append(log, b"a line of today\n")
     async with Reader(log) as reader:

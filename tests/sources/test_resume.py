@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.file.start import first_recent
+from mailbanned.sources.file.start import find_start_offset
 from tests.sources.rig import Reader, append, long_ago
 from tests.waiting import until
 
@@ -219,7 +219,7 @@ async def test_the_start_is_found_exactly(old: int, end: bytes) -> None:
     async def read_at(offset: int, size: int) -> bytes:
         return log[offset : offset + size]
 
-    start = await first_recent(read_at, len(log), lambda line: line.startswith(b"1"))
+    start = await find_start_offset(read_at, len(log), lambda line: line.startswith(b"1"))
     assert start == len(b"".join(lines[:old]))
 
 
@@ -237,5 +237,5 @@ async def test_what_cannot_be_told_is_read(gap: bytes) -> None:
         calls += 1
         return {b"1": True, b"0": False}.get(line[:1])
 
-    assert await first_recent(read_at, len(log), too_old) <= len(b"1 old\n" * 10)
+    assert await find_start_offset(read_at, len(log), too_old) <= len(b"1 old\n" * 10)
     assert calls < 5000

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.file.checkpoint import HEAD_BYTES
-from mailbanned.sources.file.rawfile import Raw
+from mailbanned.sources.file.rawfile import PlainFile
 from mailbanned.sources.file.reader import AHEAD, Rewritten, Tail
 from tests.sources.rig import Reader, append
 from tests.waiting import until
@@ -24,7 +24,7 @@ def lines(first: int, last: int) -> bytes:
 
 async def opened(path: Path) -> Tail:
     one = await Tail.open(str(path), chunk_bytes=CHUNK)
-    await one.seat(0)
+    await one.set_start(0)
     return one
 
 
@@ -55,8 +55,8 @@ async def test_what_was_read_ahead_is_not_lost_when_the_log_is_emptied(tmp_path:
         for _ in range(100):
             found += await one.read(AHEAD)
     assert found == lines(0, AHEAD * CHUNK // 10)
-    one.unseat()
-    await one.seat(0)
+    one.give_up_position()
+    await one.set_start(0)
     assert await one.read() == lines(9000, 9100)
     await one.raw.close()
 
@@ -93,7 +93,7 @@ async def test_a_damaged_log_that_is_emptied_as_it_is_found_again(
     log.write_bytes(lines(0, 160) + b"\0" * 400)
     read_at = type(tail.raw).read_at
 
-    async def read_and_emptied(self: Raw, offset: int, size: int) -> bytes:
+    async def read_and_emptied(self: PlainFile, offset: int, size: int) -> bytes:
         data = await read_at(self, offset, size)
         if (offset, size) == (0, HEAD_BYTES):
             os.truncate(log, 0)

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from mailbanned.sources.file.checkpoint import Checkpoint, Identity
-from mailbanned.sources.file.discovery import Rotated, rotated
-from mailbanned.sources.file.rawfile import to_its_end
+from mailbanned.sources.file.discovery import RotatedFile, find_rotated
+from mailbanned.sources.file.rawfile import finish_if_cancelled
 from mailbanned.sources.file.reader import Tail
 from mailbanned.sources.file.rotation import SLACK_NS, Candidate
 from mailbanned.sources.file.tracked import TrackedFile
@@ -27,35 +27,35 @@ class RotationInProgress(Exception):
 
 
 @dataclass(slots=True)
-class Question:
+class PathView:
     """What is known of a path before its files are looked into.
 
     path: where the log is expected.
-    now: which file the path leads to, None if there is none that is open.
+    current: which file the path leads to, None if there is none that is open.
     tracked: the open files of the path, in the order in which they are read.
-    elsewhere: open files that are logs of other paths.
+    other_open: open files that are logs of other paths.
     saved: checkpoints that may be of its files.
-    crowded: checkpoints of the oldest of its files may have been forgotten.
+    maybe_evicted: checkpoints of the oldest of its files may have been forgotten.
     """
 
     path: str
-    now: Identity | None
+    current: Identity | None
     tracked: Mapping[Identity, TrackedFile]
-    elsewhere: Collection[Identity]
+    other_open: Collection[Identity]
     saved: Collection[Checkpoint]
-    crowded: bool
+    maybe_evicted: bool
 
-    def listing(self) -> list[Rotated]:
+    def list_rotated(self) -> list[RotatedFile]:
         """The rotated files, oldest first. Raises RotationInProgress."""
-        if self.now is not None and _identity(self.path) != self.now:
+        if self.current is not None and _identity(self.path) != self.current:
             raise RotationInProgress
         inodes = {saved.inode for saved in self.saved if saved.path == self.path}
-        left_out = {*self.elsewhere, self.now}
-        return [file for file in rotated(self.path, inodes) if file.identity not in left_out]
+        left_out = {*self.other_open, self.current}
+        return [file for file in find_rotated(self.path, inodes) if file.identity not in left_out]
 
 
 @dataclass(slots=True)
-class Found:
+class Candidates:
     """The files of a path, oldest first.
 
     listed: the rotated ones among them, as their folder shows them.
@@ -63,21 +63,21 @@ class Found:
     """
 
     candidates: list[Candidate] = field(default_factory=list)
-    listed: list[Rotated] = field(default_factory=list)
+    listed: list[RotatedFile] = field(default_factory=list)
     tails: dict[Identity, Tail] = field(default_factory=dict)
 
     async def close(self) -> None:
         """Closes the files that were not taken over."""
         tails, self.tails = self.tails, {}
-        await to_its_end(asyncio.gather(*(tail.raw.close() for tail in tails.values())))
+        await finish_if_cancelled(asyncio.gather(*(tail.raw.close() for tail in tails.values())))
 
 
-async def look_into(question: Question, chunk_bytes: int) -> Found:
+async def find_candidates(question: PathView, chunk_bytes: int) -> Candidates:
     """Looks into all files of a path. Raises RotationInProgress; OSError of those that are open."""
-    found = Found(listed=question.listing())
+    found = Candidates(listed=question.list_rotated())
     try:
         await _look_into(question, found, chunk_bytes)
-        if _names(question.listing()) != _names(found.listed):
+        if _names(question.list_rotated()) != _names(found.listed):
             raise RotationInProgress
     except BaseException:  # cancelled while closing, too
         await found.close()
@@ -85,7 +85,7 @@ async def look_into(question: Question, chunk_bytes: int) -> Found:
     return found
 
 
-async def _look_into(question: Question, found: Found, chunk_bytes: int) -> None:
+async def _look_into(question: PathView, found: Candidates, chunk_bytes: int) -> None:
     places: dict[Identity, int] = {}
     unopened: list[tuple[int, Candidate]] = []
     worth_it = set(_worth_opening(question, found.listed))
@@ -94,7 +94,7 @@ async def _look_into(question: Question, found: Found, chunk_bytes: int) -> None
         if file.identity not in question.tracked and file in worth_it:
             unopened.append((place, await _open(file, found, chunk_bytes)))
     for identity, tracked in question.tracked.items():
-        candidate = await _of_tracked(tracked, identity == question.now)
+        candidate = await _of_tracked(tracked, identity == question.current)
         candidate.rotated = identity in places
         found.candidates.append(candidate)
     for place, candidate in unopened:
@@ -107,7 +107,7 @@ async def _look_into(question: Question, found: Found, chunk_bytes: int) -> None
     found.candidates.sort(key=lambda candidate: candidate.current)
 
 
-def _worth_opening(question: Question, listed: list[Rotated]) -> list[Rotated]:
+def _worth_opening(question: PathView, listed: list[RotatedFile]) -> list[RotatedFile]:
     """Without those that are known to be older than anything that was not read.
 
     The newest ones are looked at whatever their times are, because clocks are set back. Of the
@@ -119,12 +119,12 @@ def _worth_opening(question: Question, listed: list[Rotated]) -> list[Rotated]:
     read = [*saved, *(checkpoint for checkpoint in opened if checkpoint is not None)]
     if not read:
         return listed[-_NEWEST:]
-    if question.crowded:
-        unfinished = [checkpoint.written for checkpoint in saved if not checkpoint.at_end]
-        oldest = min([*unfinished, max(checkpoint.written for checkpoint in saved or read)])
-        return [file for file in listed if file.written >= oldest - SLACK_NS]
-    oldest = min(checkpoint.written for checkpoint in read) - SLACK_NS
-    return [file for file in listed[:-_NEWEST] if file.written >= oldest] + listed[-_NEWEST:]
+    if question.maybe_evicted:
+        unfinished = [checkpoint.mtime_ns for checkpoint in saved if not checkpoint.at_end]
+        oldest = min([*unfinished, max(checkpoint.mtime_ns for checkpoint in saved or read)])
+        return [file for file in listed if file.mtime_ns >= oldest - SLACK_NS]
+    oldest = min(checkpoint.mtime_ns for checkpoint in read) - SLACK_NS
+    return [file for file in listed[:-_NEWEST] if file.mtime_ns >= oldest] + listed[-_NEWEST:]
 
 
 async def _of_tracked(tracked: TrackedFile, current: bool) -> Candidate:
@@ -133,25 +133,25 @@ async def _of_tracked(tracked: TrackedFile, current: bool) -> Candidate:
         identity=tracked.tail.identity,
         beginning=b"" if checkpoint else await tracked.tail.beginning(),
         size=await tracked.tail.raw.length(),
-        written=tracked.tail.raw.status().st_mtime_ns,
+        mtime_ns=tracked.tail.raw.status().st_mtime_ns,
         current=current,
-        packed=tracked.tail.packed,
-        found=not tracked.placed,
-        placed=tracked.placed,
+        compressed=tracked.tail.compressed,
+        newly_found=not tracked.position_known,
+        position_known=tracked.position_known,
         checkpoint=checkpoint,
     )
 
 
-async def _open(file: Rotated, found: Found, chunk_bytes: int) -> Candidate:
+async def _open(file: RotatedFile, found: Candidates, chunk_bytes: int) -> Candidate:
     """Opens a rotated file; the candidate says if that fails."""
     candidate = Candidate(
         identity=file.identity,
-        written=file.written,
-        named=file.named is not None,
-        packed=file.packed,
+        mtime_ns=file.mtime_ns,
+        named=file.rotation_key is not None,
+        compressed=file.compressed,
     )
     try:
-        tail = await Tail.open(file.path, file.packed, chunk_bytes)
+        tail = await Tail.open(file.path, file.compressed, chunk_bytes)
         if tail.identity != file.identity:  # it may be the second time that this one is opened
             await tail.raw.close()
             raise RotationInProgress
@@ -173,5 +173,5 @@ def _identity(path: str) -> Identity | None:
     return status.st_dev, status.st_ino
 
 
-def _names(files: list[Rotated]) -> list[tuple[str, Identity]]:
+def _names(files: list[RotatedFile]) -> list[tuple[str, Identity]]:
     return [(file.path, file.identity) for file in files]

@@ -28,6 +28,8 @@ HEAD_BYTES = 1024
 _HEAD_LINES = 8
 #: How many bytes in common are no coincidence: a time stamp and a little more.
 _SURE_BYTES = 16
+#: Fields of a Checkpoint that have another name in its text.
+_KEYS = {"mtime_ns": "written", "skipping": "inside", "compressed": "packed"}
 
 #: Device and inode.
 Identity = tuple[int, int]
@@ -98,10 +100,10 @@ class Checkpoint:
     offset: everything before it has been handed on. Never 0: then there is nothing to remember.
     tail: the fingerprint of the (at most TAIL_BYTES) bytes before the offset; "" if they were never
         read.
-    inside: what is being left out at the offset, as lines.py has it; 0 if nothing is.
-    written: when the file had last been written to (its mtime, ns) as it was read up to here.
+    skipping: what is being left out at the offset, as lines.py has it; 0 if nothing is.
+    mtime_ns: when the file had last been written to (its mtime, ns) as it was read up to here.
     at_end: whether there was nothing more to read then.
-    packed: whether it is a position in what is packed into the file.
+    compressed: whether it is a position in the decompressed bytes of a compressed file.
     """
 
     key: str
@@ -111,10 +113,10 @@ class Checkpoint:
     head: Head
     offset: int
     tail: str
-    inside: int
-    written: int
+    skipping: int
+    mtime_ns: int
     at_end: bool
-    packed: bool = False
+    compressed: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -123,7 +125,9 @@ class Checkpoint:
     @cached_property
     def text(self) -> str:
         """The checkpoint in writing."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {
+            _KEYS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)
+        }
         values["head"] = [self.head.hashes, self.head.complete]
         return json.dumps(values)
 
@@ -134,14 +138,15 @@ class Checkpoint:
             values = json.loads(text)
             hashes, complete = values["head"]
             pairs = tuple((length, digest) for length, digest in hashes)
-            checkpoint = cls(**{**values, "head": Head(pairs, complete)})
+            renamed = {name: values.pop(key) for name, key in _KEYS.items() if key in values}
+            checkpoint = cls(**{**values, **renamed, "head": Head(pairs, complete)})
         except (ValueError, TypeError, KeyError):
             return None
         return checkpoint if checkpoint._is_sound() else None
 
     def _is_sound(self) -> bool:
         lengths = [length for length, _ in self.head.hashes]
-        numbers = (self.device, self.inode, self.offset, self.inside, self.written, *lengths)
+        numbers = (self.device, self.inode, self.offset, self.skipping, self.mtime_ns, *lengths)
         texts = (self.key, self.path, self.tail, *(digest for _, digest in self.head.hashes))
         return (
             all(type(number) is int and number >= 0 for number in numbers)
@@ -186,7 +191,7 @@ class SavedCheckpoints:
         """Where their files are expected."""
         return {saved.path for saved in self._by_key.values()}
 
-    def of(self, path: str, files: Collection[Identity]) -> list[Checkpoint]:
+    def for_path(self, path: str, files: Collection[Identity]) -> list[Checkpoint]:
         """Those of a path, and those of some files, where these may have been before."""
         saved = self._by_key.values()
         return [c for c in saved if c.path == path or c.identity in files]
@@ -203,11 +208,11 @@ class SavedCheckpoints:
     def is_full(self, path: str) -> bool:
         """Whether those of a path may have had to make room for each other."""
         is_source_full = len(self._by_key) >= self.MOST // 2  # some are open again since
-        return is_source_full or len(self.of(path, ())) >= self.MOST_OF_A_PATH
+        return is_source_full or len(self.for_path(path, ())) >= self.MOST_OF_A_PATH
 
     def trim(self) -> None:
         """Forgets those of the files that were written to least recently, if there are too many."""
-        newest_first = sorted(self._by_key.values(), key=lambda saved: -saved.written)
+        newest_first = sorted(self._by_key.values(), key=lambda saved: -saved.mtime_ns)
         kept, of_path = [], Counter[str]()
         for saved in newest_first[: self.MOST]:
             of_path[saved.path] += 1

@@ -28,29 +28,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailbanned.sources.file.checkpoint import Identity
-from mailbanned.sources.health import Trouble, unreadable
+from mailbanned.sources.health import Problem, unreadable_problem
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Discovery:
     """files: the regular files; troubles: other matches; directories: where changes would show."""
 
     files: dict[str, Identity] = field(default_factory=dict)
-    troubles: dict[str, Trouble] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
     directories: set[str] = field(default_factory=set)
 
 
-def survey(pattern: str, logs: Collection[str] = ()) -> Survey:
+def discover(pattern: str, logs: Collection[str] = ()) -> Discovery:
     """Looks at everything that a glob, or a plain path, leads to now.
 
     logs: paths that are known as logs. What was rotated away from one of them, or from another
     match, is no log of its own.
     """
-    found = Survey(directories=_directories(pattern))
+    found = Discovery(directories=_directories(pattern))
     matches = _matches(pattern)
     logs = {*logs, *matches}
     for path in matches:
-        if not logs.isdisjoint(originals(path)):
+        if not logs.isdisjoint(possible_originals(path)):
             continue
         try:
             status = Path(path).lstat()
@@ -60,14 +60,14 @@ def survey(pattern: str, logs: Collection[str] = ()) -> Survey:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            found.troubles[path] = unreadable(path, error)
+            found.problems[path] = unreadable_problem(path, error)
             continue
         if stat.S_ISREG(status.st_mode):
             found.files[path] = (status.st_dev, status.st_ino)
         else:
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
             remedy = "name the log file itself, or remove what is in its place"
-            found.troubles[path] = Trouble("waiting", f"{path} is {kind}; {remedy}")
+            found.problems[path] = Problem("waiting", f"{path} is {kind}; {remedy}")
     return found
 
 
@@ -94,52 +94,52 @@ _EPOCH = r"[-._](?P<epoch>\d{10,})"
 _ADDED = re.compile(rf"(?:{_NUMBER}|{_DATE}|{_EPOCH})\Z")
 
 
-class Rotated(NamedTuple):
+class RotatedFile(NamedTuple):
     """A file that may have been the log before.
 
-    named: how it was named and its place among those named in the same way; None if its name does
-        not say that it was the log.
-    written: when it was last written to (mtime, ns). size: in bytes, as it is on the disk.
+    rotation_key: how it was named and its place among those named in the same way; None if its
+        name does not say that it was the log.
+    mtime_ns: when it was last written to (mtime, ns). size: in bytes, as it is on the disk.
     """
 
     path: str
     identity: Identity
-    packed: bool
-    named: tuple[str, str] | None
-    written: int
+    compressed: bool
+    rotation_key: tuple[str, str] | None
+    mtime_ns: int
     size: int
 
 
-def rotated(path: str, inodes: Collection[int] = ()) -> list[Rotated]:
+def find_rotated(path: str, inodes: Collection[int] = ()) -> list[RotatedFile]:
     """The regular files that may have been the log at a path before, oldest first.
 
     They are in the directory of the path, or of what it leads to. inodes: files with these numbers
     are listed whatever their names are.
     """
-    files: dict[Identity, Rotated] = {}
+    files: dict[Identity, RotatedFile] = {}
     for log in sorted({Path(path), Path(os.path.realpath(path))}):
         for file in _beside(log, inodes):
-            if file.named or file.identity not in files:
+            if file.rotation_key or file.identity not in files:
                 files[file.identity] = file
-    found: dict[tuple[str, str] | Identity, Rotated] = {}
+    found: dict[tuple[str, str] | Identity, RotatedFile] = {}
     for file in files.values():
-        key = file.named or file.identity
+        key = file.rotation_key or file.identity
         # While a file is being packed both are there, and only the plain one is whole.
-        if key not in found or found[key].packed:
+        if key not in found or found[key].compressed:
             found[key] = file
     used: dict[tuple[str, str] | str, int] = {}
     for one in found.values():
-        way = one.named[0] if one.named else one.path
-        used[way] = max(used.get(way, 0), one.written)
+        way = one.rotation_key[0] if one.rotation_key else one.path
+        used[way] = max(used.get(way, 0), one.mtime_ns)
 
-    def age(one: Rotated) -> tuple[int, str, str]:
-        way, place = one.named or (one.path, "")
+    def age(one: RotatedFile) -> tuple[int, str, str]:
+        way, place = one.rotation_key or (one.path, "")
         return used[way], way, place
 
     return sorted(found.values(), key=age)
 
 
-def originals(path: str) -> set[str]:
+def possible_originals(path: str) -> set[str]:
     """The logs that a file of this name may have been; empty if it says nothing of the kind."""
     plain = _PACKED.sub("", path)
     extension = Path(plain).suffix
@@ -147,12 +147,12 @@ def originals(path: str) -> set[str]:
     return {plain, _ADDED.sub("", plain), _ADDED.sub("", stem) + extension} - {path}
 
 
-def is_packed(path: str) -> bool:
+def is_compressed(path: str) -> bool:
     """Whether a name says that the file is packed."""
     return _PACKED.search(path) is not None
 
 
-def _beside(log: Path, inodes: Collection[int]) -> Iterator[Rotated]:
+def _beside(log: Path, inodes: Collection[int]) -> Iterator[RotatedFile]:
     try:
         with os.scandir(log.parent) as entries:
             listed = list(entries)
@@ -167,9 +167,9 @@ def _beside(log: Path, inodes: Collection[int]) -> Iterator[Rotated]:
         except OSError:  # renamed while we looked
             continue
         if stat.S_ISREG(status.st_mode):
-            identity, packed = (status.st_dev, status.st_ino), is_packed(entry.name)
+            identity, packed = (status.st_dev, status.st_ino), is_compressed(entry.name)
             written = status.st_mtime_ns
-            yield Rotated(entry.path, identity, packed, named, written, status.st_size)
+            yield RotatedFile(entry.path, identity, packed, named, written, status.st_size)
 
 
 def _named(name: str, log: Path) -> tuple[str, str] | None:

@@ -14,7 +14,12 @@ from pathlib import Path
 
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
-from mailbanned.sources.file.candidates import Found, Question, RotationInProgress, look_into
+from mailbanned.sources.file.candidates import (
+    Candidates,
+    PathView,
+    RotationInProgress,
+    find_candidates,
+)
 from mailbanned.sources.file.checkpoint import (
     Checkpoint,
     Head,
@@ -22,16 +27,16 @@ from mailbanned.sources.file.checkpoint import (
     SavedCheckpoints,
     new_key,
 )
-from mailbanned.sources.file.discovery import Rotated, Survey, rotated, survey
+from mailbanned.sources.file.discovery import Discovery, RotatedFile, discover, find_rotated
 from mailbanned.sources.file.reader import CHUNK_BYTES, Tail
-from mailbanned.sources.file.rotation import Action, Candidate, Step, plan
-from mailbanned.sources.file.start import TooOld, first_recent
+from mailbanned.sources.file.rotation import Action, Candidate, Step, plan_files
+from mailbanned.sources.file.start import TooOld, find_start_offset
 from mailbanned.sources.file.tracked import TrackedFile
-from mailbanned.sources.health import Troubles, unreadable
+from mailbanned.sources.health import SourceHealth, unreadable_problem
 
 log = get_logger("sources")
 
-_TAKEN = (Action.FOLLOW, Action.RESUME, Action.WHOLE, Action.FIND_START)
+_TAKEN = (Action.FOLLOW, Action.RESUME, Action.FROM_START, Action.FIND_START)
 _UNDECIDED = (Action.WAIT, Action.FAIL)
 #: How many rotated files may still be written to by a server that was not reloaded. More would cost
 #: as much as listing the folder: where nothing is logged, a year of empty logs may be there.
@@ -45,39 +50,39 @@ class FileSet:
     """The open files of one source, and the checkpoints of those that are not open now.
 
     open: those of one path are in the order in which they are read.
-    settled: files were not being renamed at the last look; else the next look is due soon.
+    is_settled: files were not being renamed at the last look; else the next look is due soon.
     """
 
     def __init__(
         self,
         pattern: str,
         clock: Clock,
-        marks: Mapping[str, str],
+        checkpoints: Mapping[str, str],
         too_old: TooOld,
         source: str,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        self.troubles = Troubles(source)
+        self.health = SourceHealth(source)
         self.open: dict[Identity, TrackedFile] = {}
-        self.settled = True
+        self.is_settled = True
         self._source = source
         self._pattern = pattern
         self._clock = clock
         self._too_old = too_old
         self._chunk_bytes = chunk_bytes
-        self._saved = SavedCheckpoints(pattern, marks.values())
-        self._unsought = self._saved.paths()
-        self._passed_over: set[Identity] = set()
+        self._saved = SavedCheckpoints(pattern, checkpoints.values())
+        self._not_searched = self._saved.paths()
+        self._skipped: set[Identity] = set()
         # The rotated files of each path when it was last decided which are read.
-        self._listed: dict[str, list[Rotated]] = {}
+        self._listed: dict[str, list[RotatedFile]] = {}
         # Those of them that may be written to, of which their folder says nothing.
-        self._growing: dict[str, list[Rotated]] = {}
+        self._growing: dict[str, list[RotatedFile]] = {}
         # When the folders of each path had changed when they were last looked through.
         self._folders: dict[str, tuple[int, ...]] = {}
         self._unread: dict[str, float | None] = {}
         self._looked_at: float | None = None
 
-    def marks(self) -> dict[str, str]:
+    def checkpoints(self) -> dict[str, str]:
         """Where reading resumes, for every file that is, or may again be, followed."""
         marks = self._saved.texts()
         for file in self.open.values():
@@ -88,12 +93,12 @@ class FileSet:
 
     # ---- A look -----------------------------------------------------------------------------
 
-    async def look(self) -> set[str]:
+    async def rescan(self) -> set[str]:
         """Finds new and rotated files; returns the directories in which changes would show."""
         known = {file.path for file in self.open.values()}
-        found = survey(self._pattern, known | self._saved.paths())
-        self._note(found)
-        await self._reopen_broken()
+        found = discover(self._pattern, known | self._saved.paths())
+        self._record_unread(found)
+        await self._reopen_failed()
         for path, identity in found.files.items():
             if identity not in self.open:
                 await self._open(path)
@@ -102,24 +107,24 @@ class FileSet:
         present = set(found.files.values())
         for identity, file in self.open.items():
             file.rotated = identity not in present
-        await self._place_all(found)
+        await self._replan_changed(found)
         await self._close_done(found)
         self._saved.trim()
         self._looked_at = self._clock.now()
         return found.directories
 
-    def _note(self, found: Survey) -> None:
+    def _record_unread(self, found: Discovery) -> None:
         """Remembers since when files are there unread, and tells what stands in the way."""
         unread = {path for path, identity in found.files.items() if identity not in self.open}
-        unread |= {p for p, trouble in found.troubles.items() if trouble.state == "unreadable"}
+        unread |= {p for p, trouble in found.problems.items() if trouble.state == "unreadable"}
         self._unread = {path: self._unread.get(path, self._looked_at) for path in unread}
-        for path, trouble in found.troubles.items():
-            self.troubles.add(path, trouble)
-        self.troubles.keep(found.troubles, found.files, map(str, self.open.values()))
-        missing = not found.files and not found.troubles
-        self.troubles.missing(self._pattern if missing else None, say=not self.open)
+        for path, trouble in found.problems.items():
+            self.health.report(path, trouble)
+        self.health.retain(found.problems, found.files, map(str, self.open.values()))
+        missing = not found.files and not found.problems
+        self.health.set_missing(self._pattern if missing else None, say=not self.open)
 
-    async def _reopen_broken(self) -> None:
+    async def _reopen_failed(self) -> None:
         """A failing file is opened again: its descriptor may be stale, as on NFS."""
         for file in [file for file in self.open.values() if file.broken]:
             file.broken = False
@@ -132,7 +137,7 @@ class FileSet:
         except FileNotFoundError:
             return
         except OSError as error:
-            self.troubles.add(path, unreadable(path, error))
+            self.health.report(path, unreadable_problem(path, error))
             return
         if tail.identity in self.open:
             await tail.raw.close()
@@ -143,7 +148,7 @@ class FileSet:
         ticks = self._clock.monotonic()
         return TrackedFile(tail, path, found_after, ticks, ticks)
 
-    async def _close_done(self, found: Survey) -> None:
+    async def _close_done(self, found: Discovery) -> None:
         newest = {file.path: file for file in self.open.values() if file.rotated}
         for file in list(self.open.values()):
             is_newest = newest.get(file.path) is file
@@ -152,27 +157,27 @@ class FileSet:
 
     # ---- Which files are read, and from where -----------------------------------------------
 
-    async def _place_all(self, found: Survey) -> None:
+    async def _replan_changed(self, found: Discovery) -> None:
         """Decides about files that were opened, and what was at their paths before."""
-        unplaced = [file.path for file in self.open.values() if not file.placed]
+        unplaced = [file.path for file in self.open.values() if not file.position_known]
         known = sorted({file.path for file in self.open.values()} | self._saved.paths())
         suspected = [path for path in known if self._folder_changed(path) or self._has_grown(path)]
         changed = [path for path in suspected if self._has_changed(path)]
-        unsought = sorted(self._unsought.difference(found.files))
-        self.settled = True
+        unsought = sorted(self._not_searched.difference(found.files))
+        self.is_settled = True
         for path in dict.fromkeys([*unplaced, *changed, *unsought]):
             try:
-                await self._place(path, found.files.get(path))
+                await self._replan(path, found.files.get(path))
             except RotationInProgress:
-                self.settled = False
+                self.is_settled = False
                 self._folders.pop(path, None)  # what has changed there is still to be seen
             except OSError as error:
-                self.troubles.add(path, unreadable(path, error))
+                self.health.report(path, unreadable_problem(path, error))
                 for file in list(self.open.values()):
-                    if file.path == path and not file.placed:
+                    if file.path == path and not file.position_known:
                         await self.close(file)
-        if self.settled:
-            self._unsought = set()
+        if self.is_settled:
+            self._not_searched = set()
 
     def _folder_changed(self, path: str) -> bool:
         """Whether names may have changed in the folders of a path since this was last asked."""
@@ -189,64 +194,68 @@ class FileSet:
 
     def _has_changed(self, path: str) -> bool:
         """Whether files have come or changed since it was decided which of a path are read."""
-        now = [file for file in rotated(path) if file.identity not in self.open]
+        now = [file for file in find_rotated(path) if file.identity not in self.open]
         return not set(now) <= set(self._listed.get(path, ()))
 
-    async def _place(self, path: str, now: Identity | None) -> None:
+    async def _replan(self, path: str, now: Identity | None) -> None:
         """Decides which files of a path are read, and from where. Raises RotationInProgress.
 
         About files of which nothing was read it is decided again: others may have come in between.
         """
         mine = {identity: file for identity, file in self.open.items() if file.path == path}
-        known = any(file.placed for file in mine.values())
+        known = any(file.position_known for file in mine.values())
         for file in mine.values():
-            if file.placed and await file.tail.was_emptied():
-                self.on_rewritten(file)
-            if not file.tail.begun or not file.placed:
-                file.placed = False
-                file.tail.unseat()
-        question = Question(
+            if file.position_known and await file.tail.was_emptied():
+                self.on_truncated(file)
+            if not file.tail.has_read or not file.position_known:
+                file.position_known = False
+                file.tail.give_up_position()
+        question = PathView(
             path=path,
-            now=now if now in mine else None,
+            current=now if now in mine else None,
             tracked=mine,
-            elsewhere=self.open.keys() - mine.keys(),
-            saved=self._saved.of(path, mine),
-            crowded=self._saved.is_full(path),
+            other_open=self.open.keys() - mine.keys(),
+            saved=self._saved.for_path(path, mine),
+            maybe_evicted=self._saved.is_full(path),
         )
-        found = await look_into(question, self._chunk_bytes)
+        found = await find_candidates(question, self._chunk_bytes)
         try:
-            crowded = question.crowded
-            steps = plan(path, found.candidates, question.saved, known=known, crowded=crowded)
+            crowded = question.maybe_evicted
+            steps = plan_files(
+                path, found.candidates, question.saved, known=known, maybe_evicted=crowded
+            )
             self._listed[path] = found.listed
             self._growing[path] = _may_grow(found.listed, steps)
             await self._carry_out(path, steps, found)
         finally:
             await found.close()
 
-    async def _carry_out(self, path: str, steps: list[Step], found: Found) -> None:
+    async def _carry_out(self, path: str, steps: list[Step], found: Candidates) -> None:
         live = any(file.live for file in self.open.values() if file.path == path)
         taken = [step for step in steps if step.action in _TAKEN]
         for step in steps:
             if step not in taken:
-                await self._leave(path, step, found)
+                await self._drop(path, step, found)
         predecessor: TrackedFile | None = None
         for step in taken:
-            file = await self._take(path, step, found, live)
+            file = await self._track(path, step, found, live)
             if file is not None:
                 file.predecessor, predecessor = predecessor, file
 
-    async def _leave(self, path: str, step: Step, found: Found) -> None:
+    async def _drop(self, path: str, step: Step, found: Candidates) -> None:
         """A file of the path is not read, or no more."""
         candidate = step.candidate
-        if step.action is Action.NOTE:
+        if step.action is Action.MARK_READ:
             self._saved.add(_as_read(path, candidate))
         elif step.action is Action.FAIL and candidate.error is not None:
             names = [file.path for file in found.listed if file.identity == candidate.identity]
-            self._pass_over(names[0] if names else path, candidate.identity, candidate.error)
+            self._skip(names[0] if names else path, candidate.identity, candidate.error)
         if candidate.identity in self.open:
             await self.close(self.open[candidate.identity])
 
-    async def _take(self, path: str, step: Step, found: Found, live: bool) -> TrackedFile | None:
+    async def _track(
+        self, path: str, step: Step, found: Candidates, live: bool
+    ) -> TrackedFile | None:
         """A file of the path is read from now on, behind those that were taken before it."""
         candidate = step.candidate
         file = self.open.pop(candidate.identity, None)
@@ -258,15 +267,15 @@ class FileSet:
             try:
                 await self._resume(file, step.checkpoint)
             except OSError as error:
-                await self.failed(file, error)
+                await self.on_error(file, error)
                 return None
         elif step.action is Action.FIND_START:
             file.find_start = True
-        if not file.tail.begun:
+        if not file.tail.has_read:
             file.tail.expect(candidate.beginning)
-        if not file.placed:
-            file.placed = True
-            if file.tail.seated:
+        if not file.position_known:
+            file.position_known = True
+            if file.tail.positioned:
                 self._begin(file, live)
         return file
 
@@ -286,58 +295,58 @@ class FileSet:
         if before is not None and before.tail.identity not in self.open:
             before = file.predecessor = None
         held_up = before is not None and not before.broken and before.tail.has_more()
-        return file.placed and not file.broken and not held_up
+        return file.position_known and not file.broken and not held_up
 
-    def is_next(self, file: TrackedFile, beginning: bytes) -> bool:
+    def is_still_next(self, file: TrackedFile, beginning: bytes) -> bool:
         """Whether the first lines of a file come next; else it has to be decided again.
 
         That is so if files have come since: it may have been copied to one of them, and emptied; or
         if it begins as one that was read: somebody has put its lines back.
         """
-        saved = self._saved.of(file.path, ()) if beginning != file.tail.expected else []
+        saved = self._saved.for_path(file.path, ()) if beginning != file.tail.expected else []
         is_back = any(checkpoint.head.fits(beginning) for checkpoint in saved)
-        if is_back or (not file.tail.packed and self._has_changed(file.path)):
-            file.placed = False
-        return file.placed
+        if is_back or (not file.tail.compressed and self._has_changed(file.path)):
+            file.position_known = False
+        return file.position_known
 
-    async def seat(self, file: TrackedFile) -> None:
+    async def set_start(self, file: TrackedFile) -> None:
         """Finds out where to begin in a file, when its turn comes for the first time."""
         start = 0
-        if file.find_start and not file.tail.packed:
+        if file.find_start and not file.tail.compressed:
             size = file.tail.raw.status().st_size
-            start = await first_recent(file.tail.raw.read_at, size, self._too_old)
-        await file.tail.seat(start)
+            start = await find_start_offset(file.tail.raw.read_at, size, self._too_old)
+        await file.tail.set_start(start)
         self._begin(file, live=file.live or (file.is_new() and start == 0))
 
     def _begin(self, file: TrackedFile, live: bool) -> None:
         """A file has its position."""
         file.live = live
         checkpoint = file.checkpoint()
-        if checkpoint is not None and checkpoint.written:
-            file.caught_up_at -= max(0.0, self._clock.now() - checkpoint.written / 1e9)
+        if checkpoint is not None and checkpoint.mtime_ns:
+            file.caught_up_at -= max(0.0, self._clock.now() - checkpoint.mtime_ns / 1e9)
         log.info(f"Following {file}", source=self._source, offset=file.tail.offset, live=live)
 
-    def on_rewritten(self, file: TrackedFile) -> None:
+    def on_truncated(self, file: TrackedFile) -> None:
         """A file was emptied; the next look finds the copy that has its lines, if there is one."""
         self._saved.add(file.checkpoint())
-        file.tail.unseat()
-        file.placed = file.find_start = False
+        file.tail.give_up_position()
+        file.position_known = file.find_start = False
         file.found_after = self._looked_at
         log.info(f"{file} was emptied or replaced", source=self._source)
 
-    async def failed(self, file: TrackedFile, error: OSError) -> None:
+    async def on_error(self, file: TrackedFile, error: OSError) -> None:
         """A file could not be read: it is tried again later, unless it is compressed."""
-        if file.tail.packed:
-            self._pass_over(str(file), file.tail.identity, error)
+        if file.tail.compressed:
+            self._skip(str(file), file.tail.identity, error)
             await self.close(file)
         else:
             file.broken = True
-            self.troubles.add(str(file), unreadable(str(file), error))
+            self.health.report(str(file), unreadable_problem(str(file), error))
 
-    def _pass_over(self, name: str, identity: Identity, error: OSError) -> None:
-        if identity not in self._passed_over:
-            self._passed_over.add(identity)
-            self.troubles.add(name, unreadable(name, error))
+    def _skip(self, name: str, identity: Identity, error: OSError) -> None:
+        if identity not in self._skipped:
+            self._skipped.add(identity)
+            self.health.report(name, unreadable_problem(name, error))
 
     async def close(self, file: TrackedFile) -> None:
         """Closes a file. Its checkpoint is kept: it tells what was read, wherever its lines go."""
@@ -354,20 +363,20 @@ def _changed_at(path: str) -> int:
         return 0
 
 
-def _may_grow(listed: list[Rotated], steps: list[Step]) -> list[Rotated]:
+def _may_grow(listed: list[RotatedFile], steps: list[Step]) -> list[RotatedFile]:
     """Those that may be written to: the newest, and of the last ones any not decided about yet."""
-    newest = [file for file in listed if file.named][-1:]
+    newest = [file for file in listed if file.rotation_key][-1:]
     undecided = {step.candidate.identity for step in steps if step.action in _UNDECIDED}
     return newest + [file for file in listed[-_MAY_GROW:] if file.identity in undecided]
 
 
-def _is_written_to(file: Rotated) -> bool:
+def _is_written_to(file: RotatedFile) -> bool:
     """Whether a file was written to since it was listed; False if it is not there any more."""
     try:
         status = Path(file.path).lstat()
     except OSError:
         return False
-    return (status.st_mtime_ns, status.st_size) != (file.written, file.size)
+    return (status.st_mtime_ns, status.st_size) != (file.mtime_ns, file.size)
 
 
 def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
@@ -377,15 +386,15 @@ def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
         return None
     device, inode = candidate.identity
     return Checkpoint(
-        key=new_key(inode, candidate.written, head),
+        key=new_key(inode, candidate.mtime_ns, head),
         path=path,
         device=device,
         inode=inode,
         head=head,
         offset=candidate.size,
         tail="",
-        inside=0,
-        written=candidate.written,
+        skipping=0,
+        mtime_ns=candidate.mtime_ns,
         at_end=True,
-        packed=candidate.packed,
+        compressed=candidate.compressed,
     )

@@ -23,7 +23,7 @@ _NAMES = Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO
 _INSIDE = Mask.MODIFY | _NAMES
 
 
-class Haste:
+class InotifyBackend:
     """Watches directories while its `with` lasts and `run` runs.
 
     tell: is given the directory (None: any of them), and whether names in it may have changed.

@@ -31,17 +31,17 @@ T = TypeVar("T")
 _PIECE = 256 * 1024
 
 
-class Unpackable(OSError):
+class DecompressError(OSError):
     """A packed file is broken, or it is packed in a way that is not known here."""
 
 
-class Raw:
+class PlainFile:
     """The bytes of an open file. Methods raise OSError when the file system fails.
 
-    broken: a part of the bytes cannot be had; reading on from where it begins raises Unpackable.
+    is_broken: a part of the bytes cannot be had; reading on from where it begins raises Unpackable.
     """
 
-    broken = False
+    is_broken = False
 
     def __init__(self, file: AsyncFileIO) -> None:
         self._file = file
@@ -50,7 +50,7 @@ class Raw:
         """Size, times and links of the file as they are now."""
         return os.fstat(self._file.fileno())
 
-    def behind(self, offset: int) -> int:
+    def bytes_after(self, offset: int) -> int:
         """How many bytes stand behind an offset now; of a packed file, as it is packed."""
         return max(0, self.status().st_size - offset)
 
@@ -68,14 +68,14 @@ class Raw:
     async def read_at(self, offset: int, size: int) -> bytes:
         """Bytes of the file; fewer than `size` only at its end, and before a broken part."""
         os.lseek(self._file.fileno(), offset, os.SEEK_SET)
-        return await to_its_end(self._file.read(size))
+        return await finish_if_cancelled(self._file.read(size))
 
     async def close(self) -> None:
         """Lets go of the file, even if the caller is cancelled meanwhile."""
-        await to_its_end(self._file.close())
+        await finish_if_cancelled(self._file.close())
 
 
-class Packed(Raw):
+class GzipFile(PlainFile):
     """As Raw, for the bytes that were packed into a file."""
 
     def __init__(self, file: AsyncFileIO) -> None:
@@ -85,14 +85,14 @@ class Packed(Raw):
         self._kept = b""  # the last bytes that were unpacked
         self._at = 0  # the offset of their end
 
-    def behind(self, offset: int) -> int:
+    def bytes_after(self, offset: int) -> int:
         return max(0, self.status().st_size - self._packed.tell())
 
     def next_data(self, offset: int) -> int:
         return offset
 
     async def length(self) -> int:
-        return await to_its_end(asyncio.to_thread(self._stated_length))
+        return await finish_if_cancelled(asyncio.to_thread(self._stated_length))
 
     def _stated_length(self) -> int:
         # gzip writes the length modulo 2**32 of the last of the files that were packed.
@@ -102,13 +102,15 @@ class Packed(Raw):
     async def read_at(self, offset: int, size: int) -> bytes:
         if offset < self._at - len(self._kept):
             self._stream.seek(0)
-            self._kept, self._at, self.broken = b"", 0, False
+            self._kept, self._at, self.is_broken = b"", 0, False
         begun_at = self._at
         while self._at < offset + size:
             try:
-                piece = await to_its_end(asyncio.to_thread(self._unpack, offset + size - self._at))
-            except Unpackable:
-                self.broken = True
+                piece = await finish_if_cancelled(
+                    asyncio.to_thread(self._unpack, offset + size - self._at)
+                )
+            except DecompressError:
+                self.is_broken = True
                 if self._at == begun_at:
                     raise
                 break  # what stands before the broken part is good
@@ -128,10 +130,10 @@ class Packed(Raw):
         try:
             return self._stream.read1(min(size, _PIECE))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise Unpackable(str(error)) from None
+            raise DecompressError(str(error)) from None
 
 
-async def open_raw(path: str, packed: bool = False) -> Raw:
+async def open_log(path: str, packed: bool = False) -> PlainFile:
     """Opens the file that the path leads to now; OSError also if it is no regular file."""
     opening = asyncio.ensure_future(
         aiofiles.open(path, "rb", buffering=0, opener=_without_blocking)
@@ -140,12 +142,12 @@ async def open_raw(path: str, packed: bool = False) -> Raw:
         file = await asyncio.shield(opening)
     except asyncio.CancelledError:
         # The thread cannot be cancelled: it opens anyway. Nor must a second cancellation leave it.
-        await to_its_end(_let_go(opening))
+        await finish_if_cancelled(_let_go(opening))
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        await to_its_end(file.close())
+        await finish_if_cancelled(file.close())
         raise OSError(errno.EINVAL, "no regular file")
-    return Packed(file) if packed else Raw(file)
+    return GzipFile(file) if packed else PlainFile(file)
 
 
 async def _let_go(opening: asyncio.Future[AsyncFileIO]) -> None:
@@ -157,7 +159,7 @@ def _without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-async def to_its_end(work: Awaitable[T]) -> T:
+async def finish_if_cancelled(work: Awaitable[T]) -> T:
     """Waits for work with an open file even if cancelled, however often: a thread at it cannot be
     stopped.
     """

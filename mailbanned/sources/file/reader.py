@@ -23,7 +23,7 @@ from mailbanned.sources.file.checkpoint import (
     fingerprint,
     new_key,
 )
-from mailbanned.sources.file.rawfile import Packed, Raw, open_raw
+from mailbanned.sources.file.rawfile import GzipFile, PlainFile, open_log
 
 #: How much is handed out at once.
 CHUNK_BYTES = 256 * 1024
@@ -43,54 +43,54 @@ class Tail:
     """A log file and the position up to which its lines were handed out.
 
     raw: the bytes of the file.
-    packed: its bytes are what was packed into it; nothing will be added.
-    seated: whether it has a position already.
+    compressed: its bytes are what was packed into it; nothing will be added.
+    positioned: whether it has a position already.
     offset: the position.
     head: how it begins, as far as it was handed out; NUL bytes at its start do not count.
     first_bytes: the same as bytes, before the first lines are handed out.
     at_end: whether the last read came to the end of the file.
-    rest: how many bytes behind the position were no whole line at the last read.
+    partial_bytes: how many bytes behind the position were no whole line at the last read.
     Methods raise OSError when the file system fails, and Unpackable.
     """
 
-    def __init__(self, raw: Raw, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(self, raw: PlainFile, chunk_bytes: int = CHUNK_BYTES) -> None:
         status = raw.status()
         self.identity: Identity = (status.st_dev, status.st_ino)
-        self.packed = isinstance(raw, Packed)
+        self.compressed = isinstance(raw, GzipFile)
         self.raw = raw
-        self.seated = False
+        self.positioned = False
         self.at_end = False
         self.offset = 0
         self.head = Head()
         self.first_bytes = b""
-        self.rest = 0
+        self.partial_bytes = 0
         self._chunk_bytes = chunk_bytes
         self._key = ""
         self._before = b""
         self._expected = b""
-        self._inside = 0
+        self._skipping = 0
         self._start = b""
         # What was read ahead, and where it begins.
         self._buffer, self._buffer_at = b"", 0
-        self._seen = (0, 0)
-        self._written = status.st_mtime_ns
+        self._seen_shape = (0, 0)
+        self._mtime_ns = status.st_mtime_ns
         self._checkpoint: Checkpoint | None = None
 
     @classmethod
     async def open(cls, path: str, packed: bool = False, chunk_bytes: int = CHUNK_BYTES) -> Tail:
         """Opens the file that the path leads to now; OSError also if it is no regular file."""
-        return cls(await open_raw(path, packed), chunk_bytes)
+        return cls(await open_log(path, packed), chunk_bytes)
 
     def lag(self) -> int:
         """How many bytes of it are not handed out yet; of a packed file, as it is packed."""
-        return self.raw.behind(self.offset)
+        return self.raw.bytes_after(self.offset)
 
     def checkpoint(self, path: str) -> Checkpoint | None:
         """Where reading resumes, for the log that is expected at this path; None at the start."""
-        if not self.seated or not self.offset or not self.head.hashes:
+        if not self.positioned or not self.offset or not self.head.hashes:
             return None
         if self._checkpoint is None or self._checkpoint.path != path:
-            self._key = self._key or new_key(self.identity[1], self._written, self.head)
+            self._key = self._key or new_key(self.identity[1], self._mtime_ns, self.head)
             self._checkpoint = Checkpoint(
                 key=self._key,
                 path=path,
@@ -99,21 +99,21 @@ class Tail:
                 head=self.head,
                 offset=self.offset,
                 tail=fingerprint(self._before),
-                inside=self._inside,
-                written=self._written,
+                skipping=self._skipping,
+                mtime_ns=self._mtime_ns,
                 at_end=self.at_end,
-                packed=self.packed,
+                compressed=self.compressed,
             )
         return self._checkpoint
 
     @property
-    def begun(self) -> bool:
+    def has_read(self) -> bool:
         """Whether lines of it were handed out, or left out as too old."""
         return bool(self.head.hashes)
 
     async def was_emptied(self) -> bool:
         """Whether it is shorter than what was read of it, and does not begin as it did."""
-        shorter = not self.packed and self.raw.status().st_size < self.offset
+        shorter = not self.compressed and self.raw.status().st_size < self.offset
         return shorter and not self.head.is_all_there(await self.beginning())
 
     async def beginning(self) -> bytes:
@@ -123,16 +123,16 @@ class Tail:
     async def _beginning(self) -> tuple[int, bytes]:
         """Where the first byte is that is no NUL, and the bytes from there on."""
         start, data = 0, await self.raw.read_at(0, HEAD_BYTES)
-        longest = _LONGEST_PACKED_HOLE if self.packed else _LONGEST_HOLE
+        longest = _LONGEST_PACKED_HOLE if self.compressed else _LONGEST_HOLE
         while data.startswith(b"\0") and start < longest:
             nuls = len(data) - len(data.lstrip(b"\0"))
             start = max(start + nuls, self.raw.next_data(start))
             data = await self.raw.read_at(start, HEAD_BYTES if nuls < len(data) else _HOLE_BYTES)
         return start, b"" if data.startswith(b"\0") else data[:HEAD_BYTES]
 
-    async def seat(self, offset: int) -> None:
+    async def set_start(self, offset: int) -> None:
         """Takes a position, which is the start of a line."""
-        self._settle(offset, await self._before_position(offset), 0)
+        self._set_position(offset, await self._before_position(offset), 0)
         await self._read_head(Head())
 
     async def resume(self, checkpoint: Checkpoint) -> bool:
@@ -140,8 +140,8 @@ class Tail:
         before = await self._before_position(checkpoint.offset)
         if fingerprint(before) != checkpoint.tail:
             return False
-        self._settle(checkpoint.offset, before, checkpoint.inside)
-        self._key, self._written = checkpoint.key, checkpoint.written
+        self._set_position(checkpoint.offset, before, checkpoint.skipping)
+        self._key, self._mtime_ns = checkpoint.key, checkpoint.mtime_ns
         await self._read_head(checkpoint.head)
         return True
 
@@ -159,7 +159,7 @@ class Tail:
         if not checkpoint.head.fits(beginning) or len(before) < min(offset, TAIL_BYTES):
             return False
         whole = not before or before.endswith((b"\n", b"\0"))
-        self._settle(offset, before, 0 if whole else SKIPPING_LINE)
+        self._set_position(offset, before, 0 if whole else SKIPPING_LINE)
         self._key = checkpoint.key
         self._start = beginning[: max(0, offset - at)]
         self.head = Head.of(self._start)
@@ -180,10 +180,10 @@ class Tail:
         back = min(offset, TAIL_BYTES)
         return await self.raw.read_at(offset - back, back)
 
-    def unseat(self) -> None:
+    def give_up_position(self) -> None:
         """Gives up the position: what was before it is no longer there."""
-        self._settle(0, b"", 0)
-        self.seated, self._expected, self._key = False, b"", ""
+        self._set_position(0, b"", 0)
+        self.positioned, self._expected, self._key = False, b"", ""
         self.head, self._start, self.first_bytes = Head(), b"", b""
 
     @property
@@ -195,20 +195,20 @@ class Tail:
         """If the file does not begin with this when it is first read, it was emptied meanwhile."""
         self._expected = beginning
 
-    def _settle(self, offset: int, before: bytes, inside: int) -> None:
+    def _set_position(self, offset: int, before: bytes, inside: int) -> None:
         self._buffer, self._buffer_at = b"", 0
-        self.offset, self._before, self._inside = offset, before, inside
-        self.seated, self.at_end, self.rest = True, False, 0
+        self.offset, self._before, self._skipping = offset, before, inside
+        self.positioned, self.at_end, self.partial_bytes = True, False, 0
         self._checkpoint = None
 
     @property
-    def unfinished(self) -> bool:
+    def has_partial_message(self) -> bool:
         """Whether the last read ended inside a line."""
-        return self.rest > 0 or bool(self._inside)
+        return self.partial_bytes > 0 or bool(self._skipping)
 
     def has_more(self) -> bool:
         """Whether the end was not reached yet, or the file changed since."""
-        return not self.at_end or _shape(self.raw.status()) != self._seen
+        return not self.at_end or _shape(self.raw.status()) != self._seen_shape
 
     async def read(self, ahead: int = 1) -> bytes:
         """The next whole lines, b"" if there are none (yet). Raises Rewritten.
@@ -216,15 +216,15 @@ class Tail:
         ahead: if the log is that many chunks behind, that many may be read at once.
         """
         back, size = len(self._before), len(self._before) + self._chunk_bytes
-        data, buffered = await self._next(self.offset - back, size, ahead)
+        data, buffered = await self._read_chunk(self.offset - back, size, ahead)
         to_the_end = len(data) < size and not buffered
         if not data.startswith(self._before) or not self._is_expected(data[back:], to_the_end):
-            await self._look_again()
+            await self._recover_edited()
             return b""
-        self.at_end = to_the_end and not self.raw.broken
-        self._written, self._checkpoint = self._seen[1], None
-        lines, end, self._inside = split_messages(data, back, self._inside)
-        self.rest = len(data) - end
+        self.at_end = to_the_end and not self.raw.is_broken
+        self._mtime_ns, self._checkpoint = self._seen_shape[1], None
+        lines, end, self._skipping = split_messages(data, back, self._skipping)
+        self.partial_bytes = len(data) - end
         if end > back:
             if not self.head.complete:
                 self._start = (self._start + data[back:end]).lstrip(b"\0")[:HEAD_BYTES]
@@ -237,14 +237,14 @@ class Tail:
 
     def _is_expected(self, data: bytes, to_the_end: bool) -> bool:
         """Whether the first bytes of the file are those that were seen when it was placed."""
-        if self.begun:
+        if self.has_read:
             return True
         self.first_bytes = data = data.lstrip(b"\0")[:HEAD_BYTES]
         return data.startswith(self._expected) or (
             not to_the_end and self._expected.startswith(data)
         )
 
-    async def _look_again(self) -> None:
+    async def _recover_edited(self) -> None:
         """The bytes before the position have changed: the file is another one, or was edited."""
         checkpoint = self.checkpoint("")
         if checkpoint is None or not checkpoint.head.is_all_there(await self.beginning()):
@@ -252,13 +252,13 @@ class Tail:
         if not await self.resume_nearby(checkpoint):
             raise Rewritten
 
-    async def _next(self, offset: int, size: int, ahead: int) -> tuple[bytes, bool]:
+    async def _read_chunk(self, offset: int, size: int, ahead: int) -> tuple[bytes, bool]:
         """Bytes of the file; whether they had been read before, and the file may have changed."""
         begin = offset - self._buffer_at
         if begin + TAIL_BYTES < len(self._buffer):
             return self._buffer[begin : begin + size], True
-        self._buffer, self._seen = b"", _shape(self.raw.status())
-        if self.packed or ahead == 1 or self.lag() < ahead * self._chunk_bytes:
+        self._buffer, self._seen_shape = b"", _shape(self.raw.status())
+        if self.compressed or ahead == 1 or self.lag() < ahead * self._chunk_bytes:
             return await self.raw.read_at(offset, size), False
         self._buffer, self._buffer_at = await self.raw.read_at(offset, ahead * size), offset
         return self._buffer[:size], False

@@ -28,9 +28,9 @@ class Action(Enum):
 
     FOLLOW: it is open already, and read on where it is.
     RESUME: it is read on at a checkpoint.
-    WHOLE: it is read from its first byte.
+    FROM_START: it is read from its first byte.
     FIND_START: it is the first file of its path: lines count that are not too old.
-    NOTE: it was there before its path was first read; it is remembered as read.
+    MARK_READ: it was there before its path was first read; it is remembered as read.
     WAIT: it cannot be told from others before it has a whole line.
     SKIP: there is nothing to read in it, or it is read elsewhere.
     FAIL: it cannot be read, and may hold lines that were not read.
@@ -38,9 +38,9 @@ class Action(Enum):
 
     FOLLOW = auto()
     RESUME = auto()
-    WHOLE = auto()
+    FROM_START = auto()
     FIND_START = auto()
-    NOTE = auto()
+    MARK_READ = auto()
     WAIT = auto()
     SKIP = auto()
     FAIL = auto()
@@ -52,13 +52,13 @@ class Candidate:
 
     beginning: its first bytes; b"" also if it could not be opened.
     size: how many bytes can be read of it.
-    written: its mtime (ns).
+    mtime_ns: its mtime (ns).
     named: whether its name says that it was the log; True for the log itself.
     current: whether the path leads to it now.
-    packed: whether it is compressed.
+    compressed: whether it is compressed.
     rotated: whether a name beside the log leads to it.
-    found: whether it is open because the path led to it.
-    placed: whether it is open, and was placed before.
+    newly_found: whether it is open because the path led to it.
+    position_known: whether it is open, and was placed before.
     checkpoint: where it is read, if it is placed and something was read of it.
     error: why it could not be opened.
     """
@@ -66,13 +66,13 @@ class Candidate:
     identity: Identity
     beginning: bytes = b""
     size: int = 0
-    written: int = 0
+    mtime_ns: int = 0
     named: bool = True
     current: bool = False
-    packed: bool = False
+    compressed: bool = False
     rotated: bool = False
-    found: bool = False
-    placed: bool = False
+    newly_found: bool = False
+    position_known: bool = False
     checkpoint: Checkpoint | None = None
     error: OSError | None = None
 
@@ -89,13 +89,13 @@ class Step(NamedTuple):
     checkpoint: Checkpoint | None = None
 
 
-def plan(
+def plan_files(
     path: str,
     candidates: Sequence[Candidate],
     saved: Collection[Checkpoint],
     *,
     known: bool = False,
-    crowded: bool = False,
+    maybe_evicted: bool = False,
 ) -> list[Step]:
     """What to do with each of the files of a path, in the order in which they are to be read.
 
@@ -105,7 +105,7 @@ def plan(
     known: whether the path was followed before, even if nothing was read there.
     crowded: there are so many files that checkpoints of the oldest may have been forgotten.
     """
-    return _Planner(path, candidates, saved, known, crowded).run()
+    return _Planner(path, candidates, saved, known, maybe_evicted).run()
 
 
 class _Planner:
@@ -123,18 +123,18 @@ class _Planner:
         self._crowded = crowded
         rotated = [c for c in candidates if c.named and not c.current]
         self._newest_rotated = rotated[-1] if rotated else None
-        placed = [c for c in candidates if c.placed]
+        placed = [c for c in candidates if c.position_known]
         own = [checkpoint for checkpoint in saved if checkpoint.path == path]
         self._is_known = known or bool(own or placed)
-        times = [c.checkpoint.written for c in placed if c.checkpoint is not None]
-        self._last_written = max([*times, *(c.written for c in saved)], default=0)
+        times = [c.checkpoint.mtime_ns for c in placed if c.checkpoint is not None]
+        self._last_written = max([*times, *(c.mtime_ns for c in saved)], default=0)
         self._steps: dict[Candidate, Step] = {
             c: Step(c, Action.FOLLOW, c.checkpoint) for c in placed
         }
         self._taken: set[str] = set()
 
     def run(self) -> list[Step]:
-        waiting = [c for c in self._candidates if not c.placed]
+        waiting = [c for c in self._candidates if not c.position_known]
         for candidate in sorted(waiting, key=_likelihood):
             if candidate not in self._steps:
                 self._decide(candidate)
@@ -160,14 +160,14 @@ class _Planner:
             self._resume(candidate, fitting)
         elif not candidate.named:
             self._set(candidate, Action.SKIP)
-        elif candidate.current or candidate.found:
-            self._set(candidate, Action.WHOLE)
+        elif candidate.current or candidate.newly_found:
+            self._set(candidate, Action.FROM_START)
         elif not candidate.head().hashes or self._may_be_a_copy(candidate):
             self._set(candidate, Action.WAIT)
-        elif self._crowded and candidate.written < self._last_written - SLACK_NS:
-            self._set(candidate, Action.NOTE)
+        elif self._crowded and candidate.mtime_ns < self._last_written - SLACK_NS:
+            self._set(candidate, Action.MARK_READ)
         else:
-            self._set(candidate, Action.WHOLE)
+            self._set(candidate, Action.FROM_START)
 
     def _set(self, candidate: Candidate, action: Action) -> None:
         self._steps[candidate] = Step(candidate, action)
@@ -188,7 +188,7 @@ class _Planner:
         return any(head.may_fit(candidate.beginning) for head in heads)
 
     def _read(self) -> list[Candidate]:
-        reads = (Action.FOLLOW, Action.RESUME, Action.WHOLE)
+        reads = (Action.FOLLOW, Action.RESUME, Action.FROM_START)
         return [other for other, step in self._steps.items() if step.action in reads]
 
     def _decide_copy(self, candidate: Candidate, original: Candidate) -> None:
@@ -198,9 +198,9 @@ class _Planner:
             return
         checkpoint = self._steps[original].checkpoint
         if checkpoint is not None and candidate.size < checkpoint.offset and original.rotated:
-            self._set(candidate, Action.WHOLE)  # every log begins with the same line here
+            self._set(candidate, Action.FROM_START)  # every log begins with the same line here
             return
-        action = Action.WHOLE if checkpoint is None else Action.RESUME
+        action = Action.FROM_START if checkpoint is None else Action.RESUME
         self._steps[candidate] = Step(candidate, action, checkpoint)
         self._set(original, Action.SKIP)
 
@@ -209,21 +209,22 @@ class _Planner:
         checkpoint = max(fitting, key=lambda saved: saved.offset)
         better = self._better_than(candidate, checkpoint)
         if candidate.current and better is not None:
-            self._set(candidate, Action.WHOLE)  # every log begins with the same line here
+            self._set(candidate, Action.FROM_START)  # every log begins with the same line here
             self._resume(better, [checkpoint])
             return
         # A file without anything to read takes nothing from a copy in which the log went on.
         continued = {step.checkpoint.key for step in self._steps.values() if step.checkpoint}
         is_copy = any(saved.key in continued for saved in fitting)
         unread = candidate.size - checkpoint.offset
-        may_grow = candidate is self._newest_rotated and not candidate.packed
+        may_grow = candidate is self._newest_rotated and not candidate.compressed
         # A half line at its end, which never counts as read, is no reason to unpack it again.
         # The inode says that only of a checkpoint of a packed file: it may have been the log's.
         unpacked = (
-            candidate.packed
-            and checkpoint.packed
+            candidate.compressed
+            and checkpoint.compressed
             and checkpoint.at_end
-            and (checkpoint.identity, checkpoint.written) == (candidate.identity, candidate.written)
+            and (checkpoint.identity, checkpoint.mtime_ns)
+            == (candidate.identity, candidate.mtime_ns)
         )
         self._taken.add(checkpoint.key)
         if (
@@ -239,7 +240,7 @@ class _Planner:
         """The file with a position for which a file is too short, though both begin alike."""
         if candidate.size >= checkpoint.offset:
             return None
-        others = (c for c in self._candidates if c.named and not c.placed)
+        others = (c for c in self._candidates if c.named and not c.position_known)
         holders = (c for c in others if c.size >= checkpoint.offset)
         return next((c for c in holders if checkpoint.head.fits(c.beginning)), None)
 
@@ -247,24 +248,26 @@ class _Planner:
         """Whether a file that cannot be read may hold lines that were not read."""
         if not candidate.named or not self._is_known:
             return candidate.current
-        opened = [c.checkpoint for c in self._candidates if c.placed and c.checkpoint is not None]
+        opened = [
+            c.checkpoint for c in self._candidates if c.position_known and c.checkpoint is not None
+        ]
         known = [*self._saved, *opened]
-        read = [checkpoint.written for checkpoint in known if checkpoint.at_end]
-        return all(abs(written - candidate.written) > SLACK_NS for written in read) and (
-            candidate.written >= min((checkpoint.written for checkpoint in known), default=0)
+        read = [checkpoint.mtime_ns for checkpoint in known if checkpoint.at_end]
+        return all(abs(written - candidate.mtime_ns) > SLACK_NS for written in read) and (
+            candidate.mtime_ns >= min((checkpoint.mtime_ns for checkpoint in known), default=0)
         )
 
     def _begin(self) -> None:
         """The path was never read: it begins with the file that was there first."""
         files = [c for c in self._candidates if self._steps[c].action is not Action.SKIP]
-        first = next((at for at, c in enumerate(files) if c.found or c.current), len(files))
+        first = next((at for at, c in enumerate(files) if c.newly_found or c.current), len(files))
         for candidate in files[:first]:
             if self._steps[candidate].action is not Action.FAIL:
-                self._set(candidate, Action.NOTE)
+                self._set(candidate, Action.MARK_READ)
         if first < len(files):
             self._set(files[first], Action.FIND_START)
 
 
 def _likelihood(candidate: Candidate) -> tuple[bool, bool, bool, int]:
     """The best of several copies comes first: the log itself, what is open, what is whole."""
-    return not candidate.current, not candidate.found, candidate.packed, -candidate.size
+    return not candidate.current, not candidate.newly_found, candidate.compressed, -candidate.size

@@ -20,12 +20,12 @@ from mailbanned.model import Block
 from mailbanned.sources.base import Emit, SourceState, State
 from mailbanned.sources.file.checkpoint import checkpoint_of
 from mailbanned.sources.file.fileset import FileSet
-from mailbanned.sources.file.rawfile import to_its_end
+from mailbanned.sources.file.rawfile import finish_if_cancelled
 from mailbanned.sources.file.reader import AHEAD, CHUNK_BYTES, Rewritten
 from mailbanned.sources.file.start import TooOld
 from mailbanned.sources.file.tracked import TrackedFile
 from mailbanned.sources.file.watcher import LOOK_S, Subscription, Watcher
-from mailbanned.sources.health import Hearing
+from mailbanned.sources.health import FormatWatch
 
 log = get_logger("sources")
 
@@ -50,22 +50,22 @@ class FileSource:
         *,
         clock: Clock,
         watcher: Watcher,
-        marks: Mapping[str, str],
+        checkpoints: Mapping[str, str],
         too_old: TooOld,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.name = name
         self._clock = clock
         self._watcher = watcher
-        self._files = FileSet(path_glob, clock, marks, too_old, name, chunk_bytes)
+        self._files = FileSet(path_glob, clock, checkpoints, too_old, name, chunk_bytes)
         self._too_old = too_old
-        self._hearing: dict[str, Hearing] = {}
+        self._hearing: dict[str, FormatWatch] = {}
         self._next_look = 0.0
         self._lines = 0
         self._last_line_at: float | None = None
 
     @staticmethod
-    def resumes_at(path_glob: str, mark: str) -> bool:
+    def owns_checkpoint(path_glob: str, mark: str) -> bool:
         """Whether a mark is of one of the files that a glob may match."""
         return checkpoint_of(path_glob, mark) is not None
 
@@ -76,16 +76,16 @@ class FileSource:
                 await self._follow(changes, emit)
             finally:
                 closing = map(self._files.close, list(self._files.open.values()))
-                await to_its_end(asyncio.gather(*closing))
+                await finish_if_cancelled(asyncio.gather(*closing))
 
     async def _follow(self, changes: Subscription, emit: Emit) -> None:
         look = True
         while True:
             if look or self._clock.monotonic() >= self._next_look:
-                changes.watch(await self._files.look())
+                changes.watch(await self._files.rescan())
                 paths = {one.path for one in self._files.open.values()}
-                self._hearing = {p: self._hearing.get(p, Hearing(self._too_old)) for p in paths}
-                pause = LOOK_S if self._files.settled else _SOON_S
+                self._hearing = {p: self._hearing.get(p, FormatWatch(self._too_old)) for p in paths}
+                pause = LOOK_S if self._files.is_settled else _SOON_S
                 self._next_look = self._clock.monotonic() + pause
             if await self._read_each(emit):
                 look = False
@@ -99,10 +99,10 @@ class FileSource:
             try:
                 more |= await self._read(file, emit)
             except Rewritten:
-                self._files.on_rewritten(file)
+                self._files.on_truncated(file)
                 self._next_look, more = 0.0, True
             except OSError as error:
-                await self._files.failed(file, error)
+                await self._files.on_error(file, error)
         return more
 
     async def _read(self, file: TrackedFile, emit: Emit) -> bool:
@@ -110,44 +110,44 @@ class FileSource:
         tail = file.tail
         if not self._files.may_be_read(file):
             return False
-        seated = tail.seated
+        seated = tail.positioned
         if not seated:
-            await self._files.seat(file)
+            await self._files.set_start(file)
         if not tail.has_more():
             file.live = True  # nothing was written before we came
-            file.caught_up_at = file.caught_up_at if tail.rest else ticks
+            file.caught_up_at = file.caught_up_at if tail.partial_bytes else ticks
             return False
-        begun, offset = tail.begun, tail.offset
+        begun, offset = tail.has_read, tail.offset
         # However many files there are, what is read ahead of all of them stays within bounds.
         data = await tail.read(max(1, AHEAD // len(self._files.open)))
-        if not begun and not self._files.is_next(file, tail.first_bytes):
-            tail.unseat()  # what was read of it is not handed on
+        if not begun and not self._files.is_still_next(file, tail.first_bytes):
+            tail.give_up_position()  # what was read of it is not handed on
             self._next_look = 0.0
             return True
         live, file.live = file.live, file.live or tail.at_end
-        if tail.at_end and not tail.rest:
+        if tail.at_end and not tail.partial_bytes:
             file.caught_up_at = ticks
-        self._hear(file, data, tail.unfinished or tail.offset > offset, ticks)
+        self._hear(file, data, tail.has_partial_message or tail.offset > offset, ticks)
         if data:
             self._lines += data.count(b"\n")
             self._last_line_at = file.last_line_at = arrived
         if data or not seated:  # where reading began is to be remembered, lines or not
-            await emit(Block(self.name, data, arrived, ticks, live, self._files.marks()))
+            await emit(Block(self.name, data, arrived, ticks, live, self._files.checkpoints()))
         if data:
             file.last_data_at = self._clock.monotonic()
         return not tail.at_end
 
     def _hear(self, file: TrackedFile, lines: bytes, grown: bool, ticks: float) -> None:
         """Tells if a file says nothing (any more) that can be understood."""
-        trouble = self._hearing[file.path].trouble(str(file), lines, grown, ticks)
+        trouble = self._hearing[file.path].check(str(file), lines, grown, ticks)
         if trouble is None:
-            self._files.troubles.solved(str(file))
+            self._files.health.clear(str(file))
         else:
-            self._files.troubles.add(str(file), trouble)
+            self._files.health.report(str(file), trouble)
 
     def state(self) -> SourceState:
         """How it is doing right now."""
-        ticks, troubles = self._clock.monotonic(), self._files.troubles
+        ticks, troubles = self._clock.monotonic(), self._files.health
         followed = list(self._files.open.values())
         paths = tuple(sorted(one.path for one in followed if not one.rotated))
         files = [one.state(ticks) for one in followed] + troubles.states()

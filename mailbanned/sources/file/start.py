@@ -19,7 +19,7 @@ _MAX_WINDOW = 64 * 1024
 _MAX_LINES = 100
 
 
-async def first_recent(read_at: ReadAt, size: int, too_old: TooOld) -> int:
+async def find_start_offset(read_at: ReadAt, size: int, too_old: TooOld) -> int:
     """The offset of the first line that is not too old, or of the end of the last whole line.
 
     read_at: reads (offset, bytes). Raises what that raises.

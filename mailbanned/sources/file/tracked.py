@@ -24,7 +24,8 @@ class TrackedFile:
     caught_up_at: when all that was in it had been read, on the monotonic clock; until then, the
         earliest time at which what is still to be read may have been written.
     last_line_at: when its last line was read (epoch), None if there was none yet.
-    placed: where it belongs among the files of its path, and where to begin in it, is known.
+    position_known: whether it was decided where it belongs among the files of its path, and where
+        to begin in it.
     find_start: it is the first file of its path: its lines count that are not too old.
     predecessor: the file that was at its path before; the lines in it come first.
     live: whether what is read now was written while we followed.
@@ -38,7 +39,7 @@ class TrackedFile:
     last_data_at: float
     caught_up_at: float
     last_line_at: float | None = None
-    placed: bool = False
+    position_known: bool = False
     find_start: bool = False
     predecessor: TrackedFile | None = None
     live: bool = False
@@ -63,12 +64,12 @@ class TrackedFile:
         Servers go on writing into a renamed log until they are reloaded. newest: no other file of
         its path was rotated later. replaced: another file is at its path.
         """
-        if not self.rotated or not self.placed:
+        if not self.rotated or not self.position_known:
             return False
         try:
             if self.tail.has_more():
                 return False
-            if self.tail.packed:
+            if self.tail.compressed:
                 return True
             deleted = self.tail.raw.status().st_nlink == 0
         except OSError:

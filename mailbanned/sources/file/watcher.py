@@ -26,7 +26,7 @@ from types import TracebackType
 from watchfiles import Change, awatch
 
 from mailbanned.log import get_logger
-from mailbanned.sources.file.inotify import Haste
+from mailbanned.sources.file.inotify import InotifyBackend
 
 log = get_logger("sources")
 
@@ -51,7 +51,7 @@ class Subscription:
         wanted = frozenset(directories)
         if wanted != self.directories:
             self.directories = wanted
-            self._watcher.survey()
+            self._watcher.refresh()
 
     async def wait(self, timeout: float) -> bool:
         """Returns when something changed since the last wait, or after `timeout` seconds.
@@ -98,7 +98,7 @@ class Watcher:
         self._plan = _Plan(())
         self._replan = asyncio.Event()
         self._trouble = ""
-        self._haste = Haste(self._written)
+        self._haste = InotifyBackend(self._written)
 
     def subscribe(self, *directories: str) -> Subscription:
         """A new subscription, woken by changes in these directories."""
@@ -110,9 +110,9 @@ class Watcher:
     def unsubscribe(self, subscription: Subscription) -> None:
         """Called by the subscription at its end."""
         self._subscriptions.discard(subscription)
-        self.survey()
+        self.refresh()
 
-    def survey(self) -> None:
+    def refresh(self) -> None:
         """Takes note of who waits for what now; other directories need a watch begun anew."""
         watched, self._plan = self._plan.places, _Plan(self._subscriptions)
         if self._plan.places != watched:
@@ -125,7 +125,7 @@ class Watcher:
                 tasks.create_task(haste.run())
                 await self._keep_watching(haste)
 
-    async def _keep_watching(self, haste: Haste) -> None:
+    async def _keep_watching(self, haste: InotifyBackend) -> None:
         while True:
             self._replan.clear()
             self._plan = _Plan(self._subscriptions)
@@ -162,7 +162,7 @@ class Watcher:
             if not names.isdisjoint(places):  # gone, and perhaps back with the very same inode
                 self._replan.set()
             elif names or not changes:
-                self.survey()
+                self.refresh()
 
     def _written(self, directory: str | None, names_changed: bool) -> None:
         """Something happened in a directory, or in some of them."""
@@ -172,7 +172,7 @@ class Watcher:
     def _start_over(self) -> None:
         for subscription in self._subscriptions:
             subscription.wake(names_changed=True)
-        self.survey()
+        self.refresh()
 
     def _complain(self, error: Exception) -> None:
         if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
@@ -231,7 +231,7 @@ class _Plan:
             return chain(*self._inside.values())
         return self._inside.get(directory, ())
 
-    def wake(self, changes: Iterable[tuple[Change, str]], haste: Haste) -> None:
+    def wake(self, changes: Iterable[tuple[Change, str]], haste: InotifyBackend) -> None:
         """Wakes every subscription that one of the changes concerns and that is still asleep."""
         for change, path in changes:
             names_changed = change is not Change.modified

@@ -37,35 +37,35 @@ _BOOT = re.compile(r".*;b=([0-9a-f]+);m=([0-9a-f]+)(?:;|\Z)")
 _TEXT = re.compile(r"@([0-9]{1,17}) (.*)")
 
 
-class Place(NamedTuple):
+class JournalCursor(NamedTuple):
     """Where a record is; or, without a cursor, a mere moment in time.
 
-    at: when journald got it, in microseconds since the epoch. cursor: journalctl's name of it.
+    at_us: when journald got it, in microseconds since the epoch. cursor: journalctl's name of it.
     """
 
-    at: int
-    cursor: str = ""
+    at_us: int
+    name: str = ""
 
     @property
     def text(self) -> str:
         """The place as a mark."""
-        return f"@{self.at} {self.cursor}"
+        return f"@{self.at_us} {self.name}"
 
     @classmethod
-    def parse(cls, text: str) -> Place | None:
+    def parse(cls, text: str) -> JournalCursor | None:
         """The place from a mark, None if it is none."""
         found = _TEXT.fullmatch(text)
         if found is None or (found[2] and not _CURSOR.fullmatch(found[2])):
             return None
         return cls(int(found[1]), found[2])
 
-    def is_after(self, other: Place) -> bool:
+    def is_after(self, other: JournalCursor) -> bool:
         """Whether it comes later in the stream than another place."""
         for numbering in (_SERIES, _BOOT):
-            mine, its = numbering.match(self.cursor), numbering.match(other.cursor)
+            mine, its = numbering.match(self.name), numbering.match(other.name)
             if mine and its and mine[1] == its[1]:
                 return int(mine[2], 16) > int(its[2], 16)
-        return self.at > other.at
+        return self.at_us > other.at_us
 
 
 _SSHD = ("sshd", "sshd-session", "sshd-auth")
@@ -77,31 +77,31 @@ _FIELDS = ("MESSAGE", "SYSLOG_IDENTIFIER", "_HOSTNAME", "_PID", "_UID", "_EXE", 
            "_SYSTEMD_UNIT")  # fmt: skip
 
 
-class Record(NamedTuple):
+class JournalEntry(NamedTuple):
     """A journal record: its place, and its fields as journalctl's JSON has them."""
 
-    place: Place
+    cursor: JournalCursor
     fields: dict[str, Any]
 
 
-def entry_name(entry: str) -> str:
+def selector_name(entry: str) -> str:
     """An entry of a source in full: the unit "sshd" is "sshd.service"; a match is as it is."""
     return entry if "." in entry or "=" in entry else f"{entry}.service"
 
 
-def matches(entries: Iterable[str]) -> list[str]:
+def match_arguments(entries: Iterable[str]) -> list[str]:
     """The arguments with which journalctl picks the records of these entries, and no others."""
     groups = dict.fromkeys(map(_match, entries))
     return [argument for group in groups for argument in ("+", *group)][1:]
 
 
-def fields(entries: Iterable[str]) -> list[str]:
+def output_fields(entries: Iterable[str]) -> list[str]:
     """The fields of a record that matter for these entries."""
     named = (entry.partition("=")[0] for entry in entries if "=" in entry)
     return list(dict.fromkeys((*_FIELDS, *named)))
 
 
-def parse(text: bytes) -> Record | None:
+def parse_entry(text: bytes) -> JournalEntry | None:
     """A record from a line of `journalctl -o json`, None if it is none."""
     try:
         found = json.loads(text)
@@ -110,16 +110,16 @@ def parse(text: bytes) -> Record | None:
         return None
     if not isinstance(cursor, str) or not 0 <= at < _YEAR_9999_US:
         return None
-    return Record(Place(at, cursor), found)
+    return JournalEntry(JournalCursor(at, cursor), found)
 
 
-def line(record: Record) -> bytes | None:
+def to_syslog_line(record: JournalEntry) -> bytes | None:
     """The record as a line with LF; None if its message is not certain."""
     found = record.fields
     message = _message(found.get("MESSAGE"))
     if message is None:
         return None
-    seconds, micros = divmod(record.place.at, 1_000_000)
+    seconds, micros = divmod(record.cursor.at_us, 1_000_000)
     moment = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06}+00:00"
     head = f"{moment} {_safe(found.get('_HOSTNAME'))} {_safe(found.get('SYSLOG_IDENTIFIER'))}"
     pid = found.get("_PID")
@@ -127,7 +127,7 @@ def line(record: Record) -> bytes | None:
     return (head + tag).encode() + message.replace(b"\n", b"\\n") + b"\n"
 
 
-def is_believed(record: Record, entry: str) -> bool:
+def is_trusted(record: JournalEntry, entry: str) -> bool:
     """Whether a record belongs to an entry, and was written by somebody who may say such things."""
     found = record.fields
     uid = found.get("_UID")
@@ -145,15 +145,15 @@ def is_believed(record: Record, entry: str) -> bool:
     )
 
 
-def units(entries: Iterable[str]) -> list[str]:
+def unit_matches(entries: Iterable[str]) -> list[str]:
     """Matches for all that the units of these entries write, where the entries pick less."""
     return [f"_SYSTEMD_UNIT={unit}.service" for unit in _SSH if any(map(_is_sshd, entries))]
 
 
-def is_from(record: Record, unit: str) -> bool:
+def is_from_unit(record: JournalEntry, unit: str) -> bool:
     """Whether a record comes from a unit (as `units` has it), and what the unit said itself."""
     said = record.fields.get("_TRANSPORT", "syslog") not in ("audit", "kernel")
-    return said and is_believed(record, unit)
+    return said and is_trusted(record, unit)
 
 
 @lru_cache(maxsize=64)
@@ -166,7 +166,7 @@ def _is_sshd(entry: str) -> bool:
 def _match(entry: str) -> tuple[str, ...]:
     if _is_sshd(entry):
         return (*(f"SYSLOG_IDENTIFIER={identifier}" for identifier in _SSHD), "_UID=0")
-    return (entry if "=" in entry else f"_SYSTEMD_UNIT={entry_name(entry)}",)
+    return (entry if "=" in entry else f"_SYSTEMD_UNIT={selector_name(entry)}",)
 
 
 def _message(value: object) -> bytes | None:

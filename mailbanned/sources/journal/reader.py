@@ -23,9 +23,15 @@ from typing import NamedTuple
 from mailbanned.clock import Clock
 from mailbanned.log import get_logger
 from mailbanned.logformat.messages import split_lines
-from mailbanned.sources.journal.entry import Place, Record, fields, matches, parse
-from mailbanned.sources.journal.subscription import Share
-from mailbanned.sources.journal.wakeup import Nudge
+from mailbanned.sources.journal.entry import (
+    JournalCursor,
+    JournalEntry,
+    match_arguments,
+    output_fields,
+    parse_entry,
+)
+from mailbanned.sources.journal.subscription import JournalSubscription
+from mailbanned.sources.journal.wakeup import JournalWakeup
 
 log = get_logger("sources")
 
@@ -58,35 +64,35 @@ class Journalctl:
         self._clock = clock
         self._command = tuple(command)
         self._root = root
-        self._shares: list[Share] = []
+        self._subscriptions: list[JournalSubscription] = []
         self._changed = asyncio.Event()
-        self._moved = False
+        self._has_delivered = False
         self._said: str | None = None
 
     @contextlib.contextmanager
-    def follow(self, places: Mapping[str, Place]) -> Iterator[Share]:
+    def subscribe(self, places: Mapping[str, JournalCursor]) -> Iterator[JournalSubscription]:
         """A share of the journal for the time of the `with`: entries, each from its place on."""
-        share = Share(places)
-        self._shares.append(share)
+        share = JournalSubscription(places)
+        self._subscriptions.append(share)
         self._changed.set()
         try:
             yield share
         finally:
-            self._shares.remove(share)
+            self._subscriptions.remove(share)
             self._changed.set()
 
     def restart(self) -> None:
         """Exchanges the journalctl that reads; nothing is lost or repeated by that."""
         self._changed.set()
 
-    async def last(self, entries: Sequence[str], since: int) -> list[Record]:
+    async def query_recent(self, entries: Sequence[str], since: int) -> list[JournalEntry]:
         """Some records of these entries since a time (epoch), without their messages.
 
         They come from a journalctl of its own. There are none if it is too slow or fails.
         """
         options = ("--output=json", "--lines=10", "--no-pager", "--quiet", f"--since=@{since}")
-        named = ",".join(name for name in fields(entries) if name != "MESSAGE")
-        arguments = (*options, f"--output-fields={named}", *matches(entries))
+        named = ",".join(name for name in output_fields(entries) if name != "MESSAGE")
+        arguments = (*options, f"--output-fields={named}", *match_arguments(entries))
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
@@ -99,15 +105,15 @@ class Journalctl:
         except TimeoutError:
             return []
         finally:
-            await _end(child)
-        return [record for record in map(parse, said.splitlines()) if record is not None]
+            await _terminate(child)
+        return [record for record in map(parse_entry, said.splitlines()) if record is not None]
 
     async def run(self) -> None:
         """Reads until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
-                reading = tasks.create_task(self._keep_reading()) if self._shares else None
+                reading = tasks.create_task(self._keep_reading()) if self._subscriptions else None
                 await self._changed.wait()
                 if reading is not None:
                     reading.cancel()
@@ -116,16 +122,16 @@ class Journalctl:
     async def _keep_reading(self) -> None:
         """Reads for the shares that there are now; journalctl is started again when it ends."""
         pause = _FIRST_PAUSE_S
-        while self._shares:  # the last one may be gone before this begins
-            self._moved = False
-            self._complain(await self._one_run())
-            pause = _FIRST_PAUSE_S if self._moved else min(2 * pause, _LAST_PAUSE_S)
+        while self._subscriptions:  # the last one may be gone before this begins
+            self._has_delivered = False
+            self._complain(await self._run_child())
+            pause = _FIRST_PAUSE_S if self._has_delivered else min(2 * pause, _LAST_PAUSE_S)
             await asyncio.sleep(pause)
 
-    async def _one_run(self) -> str:
+    async def _run_child(self) -> str:
         """Runs one journalctl to its end and returns why it ended."""
-        shares = tuple(self._shares)
-        with Nudge(self._root) as nudge:
+        shares = tuple(self._subscriptions)
+        with JournalWakeup(self._root) as nudge:
             try:
                 child = await asyncio.create_subprocess_exec(
                     *self._command, *nudge.options, *_arguments(shares),
@@ -135,12 +141,14 @@ class Journalctl:
                 return f"{self._command[0]} cannot be started ({error.strerror or error})"
             self.outage = None
             try:
-                said = await self._hear(child, shares, nudge)
+                said = await self._read_child(child, shares, nudge)
                 return f"{self._command[0]} ended with {await child.wait()} ({said})"
             finally:
-                await _end(child)
+                await _terminate(child)
 
-    async def _hear(self, child: Process, shares: Sequence[Share], nudge: Nudge) -> str:
+    async def _read_child(
+        self, child: Process, shares: Sequence[JournalSubscription], nudge: JournalWakeup
+    ) -> str:
         """Reads what a journalctl says, to its end; returns the last line of its complaints."""
         assert child.stdout is not None
         assert child.stderr is not None
@@ -151,7 +159,7 @@ class Journalctl:
             waking.cancel()
         return last_words.result()
 
-    async def _wake(self, nudge: Nudge) -> None:
+    async def _wake(self, nudge: JournalWakeup) -> None:
         """Wakes journalctl until cancelled; exchanges it when that can no longer be done."""
         try:
             await nudge.run()
@@ -159,7 +167,9 @@ class Journalctl:
             log.info("journalctl is started again, with another directory", reason=str(error))
             self.restart()
 
-    async def _read(self, stdout: asyncio.StreamReader, shares: Sequence[Share]) -> None:
+    async def _read(
+        self, stdout: asyncio.StreamReader, shares: Sequence[JournalSubscription]
+    ) -> None:
         """Hands records over as they come, until there are no more."""
         for share in shares:
             share.rewind()
@@ -169,10 +179,10 @@ class Journalctl:
             data = rest + chunk
             lines, end, inside = split_lines(data, 0, inside, _MAX_RECORD)
             rest = data[end:]
-            parsed = (parse(line) for line in lines.split(b"\n") if line)
+            parsed = (parse_entry(line) for line in lines.split(b"\n") if line)
             records = [record for record in parsed if record is not None]
             for share in shares:
-                if await share.hand_over(records, arrived, ticks):
+                if await share.deliver(records, arrived, ticks):
                     self._recovered()
 
     def _complain(self, reason: str) -> None:
@@ -184,23 +194,23 @@ class Journalctl:
             log.warning(text)
 
     def _recovered(self) -> None:
-        self._moved = True
+        self._has_delivered = True
         if self._said is not None:
             log.info("The journal is read again")
         self._said = None
 
 
-def _arguments(shares: Sequence[Share]) -> list[str]:
-    places = [place for share in shares for place in share.places.values()]
-    entries = [entry for share in shares for entry in share.places]
+def _arguments(shares: Sequence[JournalSubscription]) -> list[str]:
+    places = [place for share in shares for place in share.cursors.values()]
+    entries = [entry for share in shares for entry in share.cursors]
     oldest = reduce(lambda one, other: one if other.is_after(one) else other, places)
-    moment = f"--since=@{oldest.at // 1_000_000}"
+    moment = f"--since=@{oldest.at_us // 1_000_000}"
     return [
         *("--output=json", "--all", "--follow", "--no-tail", "--no-pager", "--quiet"),
-        f"--output-fields={','.join(fields(entries))}",
+        f"--output-fields={','.join(output_fields(entries))}",
         # Not --after-cursor: where that record is gone, it leaves out the next one instead.
-        f"--cursor={oldest.cursor}" if oldest.cursor else moment,
-        *matches(entries),
+        f"--cursor={oldest.name}" if oldest.name else moment,
+        *match_arguments(entries),
     ]
 
 
@@ -213,21 +223,21 @@ async def _last_line(stream: asyncio.StreamReader) -> str:
     return lines[-1].decode("utf-8", "replace")[:300] if lines else "it said nothing"
 
 
-async def _end(child: Process) -> None:
+async def _terminate(child: Process) -> None:
     """Sees a child out: asked first, then made to. What it still says is thrown away."""
     if child.returncode is None:
         child.terminate()
     with contextlib.suppress(TimeoutError):
         try:
             async with asyncio.timeout(_END_S):
-                await _see_out(child)
+                await _reap(child)
         finally:  # too slow, or we are in more of a hurry now
             if child.returncode is None:
                 child.kill()
-                await _see_out(child)
+                await _reap(child)
 
 
-async def _see_out(child: Process) -> None:
+async def _reap(child: Process) -> None:
     for stream in (child.stdout, child.stderr):
         while stream is not None and await stream.read(_CHUNK_BYTES):
             pass

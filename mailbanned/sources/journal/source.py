@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from mailbanned.clock import Clock
 from mailbanned.model import Block
 from mailbanned.sources.base import Emit, SourceState, State
-from mailbanned.sources.health import SILENT_S, Silence
-from mailbanned.sources.journal.entry import Place, entry_name
+from mailbanned.sources.health import SILENT_S, MissedEntryCheck
+from mailbanned.sources.journal.entry import JournalCursor, selector_name
 from mailbanned.sources.journal.reader import Journalctl
-from mailbanned.sources.journal.subscription import Batch, Share
+from mailbanned.sources.journal.subscription import Batch, JournalSubscription
 
 # What a record takes from journald to here at most, if the clock is right.
 _LONGEST_WAY_S = 2.0
@@ -39,11 +39,11 @@ class JournalSource:
     def __init__(
         self,
         name: str,
-        entries: Sequence[str],
+        selectors: Sequence[str],
         *,
         clock: Clock,
         journalctl: Journalctl,
-        marks: Mapping[str, str],
+        cursors: Mapping[str, str],
         since: float,
         silent_s: float = SILENT_S,
     ) -> None:
@@ -51,11 +51,12 @@ class JournalSource:
         self._clock = clock
         self._journalctl = journalctl
         self._places = {
-            entry: Place.parse(marks.get(_MARK + entry, "")) or Place(int(since * 1e6))
-            for entry in map(entry_name, entries)
+            entry: JournalCursor.parse(cursors.get(_MARK + entry, ""))
+            or JournalCursor(int(since * 1e6))
+            for entry in map(selector_name, selectors)
         }
         self._silent_s = silent_s
-        self._silence = Silence(name, tuple(self._places), clock, journalctl)
+        self._silence = MissedEntryCheck(name, tuple(self._places), clock, journalctl)
         self._live_since = clock.now()
         self._live = False
         self._batch: Batch | None = None
@@ -64,34 +65,34 @@ class JournalSource:
         self._last_line_at: float | None = None
 
     @staticmethod
-    def resumes_at(entries: Sequence[str], name: str) -> bool:
+    def owns_cursor(entries: Sequence[str], name: str) -> bool:
         """Whether the mark of this name is of one of the entries."""
-        return name in {_MARK + entry_name(entry) for entry in entries}
+        return name in {_MARK + selector_name(entry) for entry in entries}
 
     async def run(self, emit: Emit) -> None:
         """Follows until cancelled and hands on every line exactly once."""
         async with asyncio.TaskGroup() as tasks:
-            with self._journalctl.follow(self._places) as share:
-                tasks.create_task(self._silence.watch(self._silent_s))
+            with self._journalctl.subscribe(self._places) as share:
+                tasks.create_task(self._silence.run(self._silent_s))
                 await self._follow(share, emit)
 
-    async def _follow(self, share: Share, emit: Emit) -> None:
+    async def _follow(self, share: JournalSubscription, emit: Emit) -> None:
         while True:
             await self._take(await share.batches.get(), emit)
             share.batches.task_done()
 
     async def _take(self, batch: Batch, emit: Emit) -> None:
-        marks = {_MARK + entry: place.text for entry, place in batch.places.items()}
-        ticks = batch.ticks
+        marks = {_MARK + entry: place.text for entry, place in batch.cursors.items()}
+        ticks = batch.read_monotonic
         if batch.span is not None:
             first, last = batch.span
-            written = first.at / 1e6
+            written = first.at_us / 1e6
             # Once live it stays so, whatever somebody does to the clock.
             self._live = self._live or written >= self._live_since
             self._batch, self._held = batch, True
             self._lines += batch.data.count(b"\n")
             self._last_line_at = batch.arrived
-            self._silence.heard(last, batch.ticks)
+            self._silence.on_line(last, batch.read_monotonic)
             # What the journal took counts as reaction time; a clock that was set does not.
             ticks -= min(max(0.0, batch.arrived - written), _LONGEST_WAY_S)
         await emit(Block(self.name, batch.data, batch.arrived, ticks, self._live, marks))
@@ -123,7 +124,7 @@ class JournalSource:
         batch = self._batch
         if batch is None or batch.span is None:
             return 0.0
-        since = ticks - batch.ticks
+        since = ticks - batch.read_monotonic
         if not self._held and since >= _SETTLE_S:
             return 0.0
-        return max(0.0, batch.arrived - batch.span[1].at / 1e6) + (since if self._held else 0.0)
+        return max(0.0, batch.arrived - batch.span[1].at_us / 1e6) + (since if self._held else 0.0)

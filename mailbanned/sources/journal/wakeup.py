@@ -29,7 +29,7 @@ _PLACES = ("var/log/journal", "run/log/journal")
 _COUNTS_AT, _COUNTS = 152, 16
 
 
-class Nudge:
+class JournalWakeup:
     """A directory for journalctl, at work for the time of a `with`.
 
     root: where the file system stands in which journalctl runs; None if nobody can say.
@@ -54,15 +54,15 @@ class Nudge:
     def _prepare(self, root: Path) -> None:
         machine = (root / "etc/machine-id").read_text().strip()
         ours = self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailbanned-"))
-        self._bell = Path(ours, "bell")
-        self._ring()
+        self._trigger_file = Path(ours, "bell")
+        self._touch_trigger()
         # Only what looks like a machine's directory is read; each needs a name of its own.
         for name, place in zip((machine, machine[::-1]), _PLACES, strict=True):
             where = Path("/", place, machine)
             file = _File(Path(ours, name), where, root / place / machine)
             self._undo.callback(file.close)
             self._files.append(file)
-        found = [file.survey() for file in self._files]
+        found = [file.refresh() for file in self._files]
         if any(found):
             self.options = (f"--directory={ours}",)
 
@@ -81,12 +81,12 @@ class Nudge:
             looks += 1
             if looks % _SURVEY_EVERY == 0:
                 for file in self._files:
-                    file.survey()
+                    file.refresh()
             if any(file.has_grown() for file in self._files):
-                self._ring()
+                self._touch_trigger()
 
-    def _ring(self) -> None:
-        self._bell.write_bytes(b"!")
+    def _touch_trigger(self) -> None:
+        self._trigger_file.write_bytes(b"!")
 
 
 class _File:
@@ -103,7 +103,7 @@ class _File:
         self._inode = 0
         self._counts = b""
 
-    def survey(self) -> bool:
+    def refresh(self) -> bool:
         """Whether there is such a directory. journalctl notices the link that a new one gets."""
         try:
             status = self._seen.stat()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.journal.wakeup import Nudge
+from mailbanned.sources.journal.wakeup import JournalWakeup
 from tests.waiting import until
 
 # What it does goes on in the loop alone, but for files, which nobody else touches.
@@ -46,7 +46,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path)
 
 
-def folder(nudge: Nudge) -> Path:
+def folder(nudge: JournalWakeup) -> Path:
     """The directory that journalctl is told of."""
     (option,) = nudge.options
     return Path(option.removeprefix("--directory="))
@@ -55,7 +55,7 @@ def folder(nudge: Nudge) -> Path:
 @asynccontextmanager
 async def nudging(journal: Journal) -> AsyncIterator[Path]:
     """A nudge at work on it; gives its directory, with a bell that has just been taken away."""
-    with Nudge(journal.root) as nudge:
+    with JournalWakeup(journal.root) as nudge:
         task = asyncio.create_task(nudge.run())
         bell = folder(nudge) / "bell"
         await until(bell.exists)  # it has looked for the first time
@@ -124,7 +124,7 @@ async def test_a_directory_that_is_cleaned_away(journal: Journal) -> None:
     """That its directory is lost is noticed at the next record, or where the journal goes."""
     for place in ("var/log/journal", "run/log/journal"):
         journal.write("var/log/journal", 1)
-        with Nudge(journal.root) as nudge:
+        with JournalWakeup(journal.root) as nudge:
             task = asyncio.create_task(nudge.run())
             await until((folder(nudge) / "bell").exists)
             shutil.rmtree(folder(nudge))
@@ -144,7 +144,7 @@ def test_a_full_disk(journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "symlink_to", full)
-    with Nudge(journal.root) as nudge:
+    with JournalWakeup(journal.root) as nudge:
         assert nudge.options == ()
     assert list(temporary.iterdir()) == []
 
@@ -152,7 +152,7 @@ def test_a_full_disk(journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path
 async def test_without_a_journal_there_is_nothing_to_do(journal: Journal) -> None:
     """journalctl reads what it finds by itself, and nothing is left behind."""
     for root in (journal.root, journal.root / "nowhere", None):
-        with Nudge(root) as nudge:
+        with JournalWakeup(root) as nudge:
             assert nudge.options == ()
             await asyncio.wait_for(nudge.run(), 5)
 
@@ -160,7 +160,7 @@ async def test_without_a_journal_there_is_nothing_to_do(journal: Journal) -> Non
 def test_it_leaves_nothing_behind(journal: Journal) -> None:
     """Its directory goes, and what the links lead to stays."""
     journal.write("var/log/journal", 1)
-    with Nudge(journal.root) as nudge:
+    with JournalWakeup(journal.root) as nudge:
         where = folder(nudge)
     assert not where.exists()
     assert journal.file("var/log/journal").exists()

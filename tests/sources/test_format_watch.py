@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from mailbanned.sources.health import Hearing, Trouble
+from mailbanned.sources.health import FormatWatch, Problem
 from tests.sources.rig import Reader, append
 from tests.waiting import until
 
@@ -25,13 +25,13 @@ class Told:
     """What is told of a log, read by read."""
 
     def __init__(self) -> None:
-        self._hearing = Hearing(no_stamp)
+        self._hearing = FormatWatch(no_stamp)
         self._ticks = 0.0
 
     def after(self, seconds: float, lines: bytes, grown: bool = True) -> str:
         """The trouble after a read that much later: its last words, "" if there is none."""
         self._ticks += seconds
-        trouble = self._hearing.trouble("/log", lines, grown, self._ticks)
+        trouble = self._hearing.check("/log", lines, grown, self._ticks)
         return "" if trouble is None else trouble.text.partition(";")[0]
 
 
@@ -138,9 +138,11 @@ async def test_another_format_since_a_rotation(tmp_path: Path) -> None:
 async def _until_told(reader: Reader, log: Path, data: bytes, words: str) -> None:
     """Writes the same every few minutes until the source tells of it, and once more."""
     looks = 0
-    judge = Hearing.trouble
+    judge = FormatWatch.check
 
-    def counted(log: Hearing, path: str, lines: bytes, grown: bool, ticks: float) -> Trouble | None:
+    def counted(
+        log: FormatWatch, path: str, lines: bytes, grown: bool, ticks: float
+    ) -> Problem | None:
         nonlocal looks
         looks += bool(lines or grown)
         return judge(log, path, lines, grown, ticks)
@@ -152,7 +154,7 @@ async def _until_told(reader: Reader, log: Path, data: bytes, words: str) -> Non
         await until(lambda: looks > seen, "the source has looked")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hearing, "trouble", counted)
+        patch.setattr(FormatWatch, "check", counted)
         for _ in range(20):
             await write()
             if words in reader.state.detail:

@@ -11,7 +11,7 @@ import pytest
 
 from mailbanned.clock import SystemClock
 from mailbanned.sources import Journalctl
-from mailbanned.sources.journal.entry import Place
+from mailbanned.sources.journal.entry import JournalCursor
 from tests.sources.journals import Journal, Sources
 from tests.waiting import until
 
@@ -137,7 +137,7 @@ async def test_the_last_one_goes_while_reading_begins(journal: Journal) -> None:
     """A source that goes just before journalctl is started for it does no harm."""
     journalctl = Journalctl(SystemClock(), journal.command, None)
     reading = asyncio.create_task(journalctl.run())
-    with journalctl.follow({"sshd.service": Place(0)}):
+    with journalctl.subscribe({"sshd.service": JournalCursor(0)}):
         await asyncio.sleep(0)
     for _ in range(20):
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailbanned.sources.journal import entry
-from mailbanned.sources.journal.entry import fields, is_believed, matches, parse
+from mailbanned.sources.journal.entry import is_trusted, match_arguments, output_fields, parse_entry
 
 SSHD = {
     "__CURSOR": "s=1;i=2",
@@ -25,11 +25,11 @@ PREFIX = b"2026-05-01T04:43:08.123456+00:00 mx "
 
 def line(told: dict[str, Any], *entries: str) -> bytes | None:
     """The line of a record, None if it is not believed of any of the entries."""
-    record = parse(json.dumps(told).encode())
+    record = parse_entry(json.dumps(told).encode())
     assert record is not None
-    assert record.place == (1777610588123456, "s=1;i=2")
-    believed = any(is_believed(record, entry) for entry in entries or ("sshd",))
-    return entry.line(record) if believed else None
+    assert record.cursor == (1777610588123456, "s=1;i=2")
+    believed = any(is_trusted(record, entry) for entry in entries or ("sshd",))
+    return entry.to_syslog_line(record) if believed else None
 
 
 def test_a_record_reads_like_a_line_of_syslog() -> None:
@@ -158,7 +158,7 @@ def test_an_odd_identifier_is_made_safe() -> None:
 )
 def test_what_is_no_record(text: bytes) -> None:
     """Anything else that journalctl may say is passed over."""
-    assert parse(text) is None
+    assert parse_entry(text) is None
 
 
 def test_what_is_asked_of_journalctl() -> None:
@@ -166,7 +166,7 @@ def test_what_is_asked_of_journalctl() -> None:
     a match as it is; only the fields that are looked at are asked for.
     """
     entries = ["sshd.service", "postfix", "ssh.service", "_TRANSPORT=x", "NAME=a.b+c"]
-    assert matches(entries) == [
+    assert match_arguments(entries) == [
         "SYSLOG_IDENTIFIER=sshd",
         "SYSLOG_IDENTIFIER=sshd-session",
         "SYSLOG_IDENTIFIER=sshd-auth",
@@ -178,7 +178,7 @@ def test_what_is_asked_of_journalctl() -> None:
         "+",
         "NAME=a.b+c",
     ]
-    assert sorted(fields(entries)) == sorted(
+    assert sorted(output_fields(entries)) == sorted(
         ["MESSAGE", "SYSLOG_IDENTIFIER", "_HOSTNAME", "_PID", "_UID", "_EXE", "_TRANSPORT",
          "_SYSTEMD_UNIT", "NAME"]
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from mailbanned.sources import Watcher
 from mailbanned.sources.file import watcher as watcher_module
-from mailbanned.sources.file.inotify import Haste
+from mailbanned.sources.file.inotify import InotifyBackend
 from mailbanned.sources.file.watcher import Subscription
 from tests.sources.rig import append
 from tests.sources.test_watcher import no_free_descriptors
@@ -48,7 +48,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.told: list[tuple[str | None, bool]] = []
-        self.haste = Haste(lambda directory, names: self.told.append((directory, names)))
+        self.haste = InotifyBackend(lambda directory, names: self.told.append((directory, names)))
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
