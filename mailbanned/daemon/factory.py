@@ -42,12 +42,17 @@ def source(
     since = clock.now() - findtime
     if table.journal is not None:
         return JournalSource(
-            name, table.journal, clock=clock, journalctl=journalctl, cursors=checkpoints, since=since
+            name,
+            table.journal,
+            clock=clock,
+            journalctl=journalctl,
+            cursors=checkpoints,
+            since=since,
         )
-    too_old = _older_than(since, table.timezone, clock)
+    line_age = _LineAge(since, table.timezone, clock)
     assert table.path is not None  # the schema lets exactly one of the two through
     return FileSource(
-        name, table.path, clock=clock, watcher=watcher, checkpoints=checkpoints, too_old=too_old
+        name, table.path, clock=clock, watcher=watcher, checkpoints=checkpoints, line_age=line_age
     )
 
 
@@ -58,14 +63,24 @@ def owns_checkpoint(table: SourceTable, name: str, value: str) -> bool:
     return table.path is not None and FileSource.owns_checkpoint(table.path, value)
 
 
-def _older_than(since: float, zone: tzinfo | None, clock: Clock) -> Callable[[bytes], bool | None]:
-    parse_timestamp = TimestampParser(zone).parse
+class _LineAge:
+    """Judges lines by their time stamps; those from before `since` are expired."""
 
-    def too_old(line: bytes) -> bool | None:
-        at, _ = parse_timestamp(join_parts(line), clock.now())
-        return None if at is None else at <= since
+    def __init__(self, since: float, zone: tzinfo | None, clock: Clock) -> None:
+        self._since = since
+        self._parse_timestamp = TimestampParser(zone).parse
+        self._clock = clock
 
-    return too_old
+    def has_timestamp(self, line: bytes) -> bool:
+        return self._time_of(line) is not None
+
+    def is_expired(self, line: bytes) -> bool:
+        at = self._time_of(line)
+        return at is not None and at <= self._since
+
+    def _time_of(self, line: bytes) -> float | None:
+        at, _ = self._parse_timestamp(join_parts(line), self._clock.now())
+        return at
 
 
 def accounts(table: AccountsTable, clock: Clock) -> Accounts:

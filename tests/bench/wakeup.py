@@ -16,6 +16,7 @@ from mailbanned.sources import FileSource, Watcher
 from tests.bench.table import Row, measured, median, share, spread
 from tests.filters.shipped import filter_set
 from tests.running import ssh
+from tests.sources.rig import Age
 
 _FILES = 10
 _LINES, _SHORT_LINES = 200, 50
@@ -62,7 +63,7 @@ class Readers:
             log.touch()
             source = FileSource(
                 log.parent.name, str(log),
-                clock=clock, watcher=watcher, checkpoints={}, too_old=lambda _: None,
+                clock=clock, watcher=watcher, checkpoints={}, line_age=Age(),
             )  # fmt: skip
             sources.append(source)
             tasks.append(asyncio.create_task(source.run(self.emit)))

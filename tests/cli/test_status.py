@@ -82,7 +82,7 @@ def test_a_healthy_daemon_has_no_problems() -> None:
 def test_sources_are_a_table() -> None:
     """Name, state, lines, how long ago the last one came, log; also where nothing came yet."""
     sources = [source("postfix"), source("a-longer-name", state="waiting", lines=0,
-               last_line_at=None, paths=[], detail="There is no log file")]  # fmt: skip
+               last_line_at=None, paths=[], detail="no log file")]  # fmt: skip
     lines = [line.rstrip() for line in shown(status(*sources)).splitlines()]
     start = lines.index("source         state       lines       last  log")
     assert lines[start + 1 : start + 3] == [
@@ -113,8 +113,8 @@ def test_sources_are_a_table() -> None:
         (status(firewall={**status()["firewall"],
                           "ineffective": {"count": 2, "last": "192.0.2.1"}}),
          "2 failures came from addresses long after their ban; the last from 192.0.2.1"),
-        (status(source(state="following", detail="The journal has newer records")),
-         "source postfix: The journal has newer records"),
+        (status(source(state="following", detail="the journal has newer entries")),
+         "source postfix: the journal has newer entries"),
     ],
 )  # fmt: skip
 def test_a_problem_is_one_sentence(document: dict[str, Any], sentence: str) -> None:

@@ -58,7 +58,7 @@ import pytest
 from mailbanned.clock import SystemClock
 from mailbanned.sources import FileSource, Source, Watcher
 from tests.sources.contract import Log, SourceContract
-from tests.sources.rig import append
+from tests.sources.rig import Age, append
 
 
 """

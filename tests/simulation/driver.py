@@ -22,6 +22,7 @@ from tests.simulation.filesystem import FileSystem, Inodes
 from tests.simulation.moves import WORLD, Scenario, moves, scenario
 from tests.simulation.simulation import Move, Outcome, Run
 from tests.simulation.world import World
+from tests.sources.rig import Age
 
 #: A file system in memory, on Linux.
 _MEMORY = Path("/dev/shm")
@@ -111,7 +112,7 @@ class FileRun(Run):
             clock=self.clock,
             watcher=self._hints,
             checkpoints=self._saved.marks,
-            too_old=lambda _: None,
+            line_age=Age(),
             chunk_bytes=self._scenario.chunk,
         )
         self.note("START")

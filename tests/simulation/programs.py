@@ -139,7 +139,7 @@ class Program:
             return True
         if self.stuck:
             return False
-        self._hear_bell()
+        self._notice_trigger()
         if self._looks and not self._out:
             self.look()
             return True
@@ -149,7 +149,7 @@ class Program:
         """journald tells it of new records."""
         self._looks = True
 
-    def _hear_bell(self) -> None:
+    def _notice_trigger(self) -> None:
         """Notices what has changed in its own directory."""
         if self._directory is None:
             return
@@ -157,7 +157,7 @@ class Program:
             self._links_seen = self._host.disk.links_made
             self._looks = True
         with suppress(OSError):
-            os.unlink(f"{self._directory}/bell")  # noqa: PTH108 - it is called very often
+            os.unlink(f"{self._directory}/trigger")  # noqa: PTH108 - it is called very often
             self._looks = True
 
     def look(self) -> None:
@@ -263,7 +263,7 @@ class Program:
         if self.alive:
             self._host.note(f"journalctl {self.number} ends with {status} {words}".rstrip())
             if self.follows:
-                said = words or "it said nothing"
+                said = words or "no message"
                 self._host.trouble = "" if self._asked else f"ended with {status} ({said})"
             self.alive = False
             self.status, self.words, self._out = status, words, b""

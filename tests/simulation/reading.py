@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from mailbanned.model import Block
 from mailbanned.sources import Journalctl, JournalSource
-from mailbanned.sources.journal.reader import Outage
+from mailbanned.sources.journal.reader import Limits, Outage
 from tests.simulation.driver import empty_folder
 from tests.simulation.handed import Handed
 from tests.simulation.journals import MOST, Record
@@ -31,8 +31,8 @@ from tests.simulation.surroundings import SINCE, Surroundings
 _PATIENCE_S = 15.0
 #: How long they may be on their way at all: until journald tells of them, or until they are seen.
 _TOLD_S = 0.35
-_AGAIN = "The journal is read again"
-_SILENT = "The journal has newer records"
+_AGAIN = "reading the journal again"
+_SILENT = "the journal has newer entries"
 
 
 class JournalRun(Run):
@@ -72,23 +72,24 @@ class JournalRun(Run):
         return Outcome(self.fault, self.steps, counts)
 
     def _patches(self) -> dict[str, object]:
-        scenario, package = self._scenario, "mailbanned.sources.journal"
         return {
             "asyncio.create_subprocess_exec": self._host.start,
             "os.symlink": self._world.disk.symlink,
             "os.mkdir": self._world.disk.mkdir,
             "tempfile.tempdir": str(self._world.temporary),
-            f"{package}.reader._CHUNK_BYTES": scenario.chunk,
-            f"{package}.reader._MAX_RECORD": MOST,
-            f"{package}.subscription._PASSED": scenario.passed,
-            f"{package}.wakeup._LOOK_S": scenario.look,
         }
 
     # ---- The daemon ---------------------------------------------------------------------------
 
     def _made(self) -> Journalctl:
         root = self._world.root if self._scenario.woken else None
-        return Journalctl(self._world.clock, root=root)
+        limits = Limits(
+            chunk_bytes=self._scenario.chunk,
+            entry_bytes=MOST,
+            max_skipped=self._scenario.passed,
+            poll_s=self._scenario.look,
+        )
+        return Journalctl(self._world.clock, root=root, limits=limits)
 
     @property
     def _entries(self) -> dict[str, tuple[str, ...]]:
@@ -125,7 +126,7 @@ class JournalRun(Run):
             journalctl=self._journalctl,
             cursors=self._handed.marks(self._entries[name]),
             since=SINCE,
-            silent_s=self._scenario.silent,
+            quiet_s=self._scenario.silent,
         )
         self._run(name, source.run(self._emit))
 
@@ -380,7 +381,7 @@ class JournalRun(Run):
 
 def _is_of_outages(entry: Any) -> bool:
     event: str = entry["event"]
-    return event == _AGAIN or "it is started again" in event
+    return event == _AGAIN or "; restarting it; check" in event
 
 
 def _open_files(folder: Path) -> list[str]:

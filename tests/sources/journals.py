@@ -13,6 +13,7 @@ from pathlib import Path
 from mailbanned.clock import Clock, SystemClock
 from mailbanned.model import Block
 from mailbanned.sources import Journalctl, JournalSource
+from mailbanned.sources.journal.reader import Limits
 from tests.sources.rig import append
 from tests.waiting import until
 
@@ -25,12 +26,16 @@ class Sources:
     """Journal sources, each in a task of its own, over one Journalctl.
 
     blocks: what was emitted, by source. gates: by source; while cleared, it is held up at its
-    next block. held: those that are. sources: those at work. silent_s: as JournalSource has it.
-    root: as Journalctl.
+    next block. held: those that are. sources: those at work. quiet_s: as JournalSource has it.
+    root, limits: as Journalctl has them.
     """
 
     def __init__(
-        self, command: Sequence[str], clock: Clock | None = None, root: Path | None = None
+        self,
+        command: Sequence[str],
+        clock: Clock | None = None,
+        root: Path | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - it is immutable
     ) -> None:
         self.blocks: dict[str, list[Block]] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -38,9 +43,9 @@ class Sources:
         self.sources: dict[str, JournalSource] = {}
         self._command = command
         self.since = 1_700_000_000.9
-        self.silent_s = 3600.0
+        self.quiet_s = 3600.0
         self._clock = clock or SystemClock()
-        self._journalctl = Journalctl(self._clock, command, root)
+        self._journalctl = Journalctl(self._clock, command, root, limits)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, *entries: str, marks: Marks | None = None) -> JournalSource:
@@ -55,7 +60,7 @@ class Sources:
             journalctl=self._journalctl,
             cursors=self.marks(name) if marks is None else marks,
             since=self.since,
-            silent_s=self.silent_s,
+            quiet_s=self.quiet_s,
         )
         self._tasks[name] = asyncio.create_task(source.run(self._emit))
         return source

@@ -33,6 +33,19 @@ class HastyClock(SystemClock):
         return (super().monotonic() if self._stopped_at is None else self._stopped_at) + self.ahead
 
 
+class Age:
+    """Judges lines by one function: whether they are expired, None without a time stamp."""
+
+    def __init__(self, is_expired: Callable[[bytes], bool | None] = lambda _: None) -> None:
+        self._is_expired = is_expired
+
+    def has_timestamp(self, line: bytes) -> bool:
+        return self._is_expired(line) is not None
+
+    def is_expired(self, line: bytes) -> bool:
+        return self._is_expired(line) is True
+
+
 class Reader:
     """A file source at work inside an `async with`, with a watcher of its own.
 
@@ -44,7 +57,7 @@ class Reader:
         self,
         pattern: Path | str,
         marks: Mapping[str, str] | None = None,
-        too_old: Callable[[bytes], bool | None] = lambda _: None,
+        is_expired: Callable[[bytes], bool | None] = lambda _: None,
         watched: bool = True,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
@@ -60,7 +73,7 @@ class Reader:
             clock=self.clock,
             watcher=self.watcher,
             checkpoints=self.marks,
-            too_old=too_old,
+            line_age=Age(is_expired),
             chunk_bytes=chunk_bytes,
         )
         self._watched = watched

@@ -14,7 +14,7 @@ from mailbanned.sources.file import reader
 from tests.runtimes import cri
 from tests.sources.contract import Log, SourceContract
 from tests.sources.journals import Journal
-from tests.sources.rig import append
+from tests.sources.rig import Age, append
 
 
 class PlainLog:
@@ -51,7 +51,7 @@ class PlainLog:
             clock=SystemClock(),
             watcher=self._watcher,
             checkpoints=marks,
-            too_old=lambda _: None,
+            line_age=Age(),
         )
 
     async def serve(self) -> None:

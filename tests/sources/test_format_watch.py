@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from mailbanned.sources.health import FormatWatch, Problem
-from tests.sources.rig import Reader, append
+from tests.sources.rig import Age, Reader, append
 from tests.waiting import until
 
 STAMPED = b"May  1 06:43:08 mx sshd[1]: Invalid user\n"
@@ -25,7 +25,7 @@ class Told:
     """What is told of a log, read by read."""
 
     def __init__(self) -> None:
-        self._hearing = FormatWatch(no_stamp)
+        self._hearing = FormatWatch(Age(no_stamp).has_timestamp)
         self._ticks = 0.0
 
     def after(self, seconds: float, lines: bytes, grown: bool = True) -> str:
@@ -124,7 +124,7 @@ async def test_another_format_since_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
     append(log, STAMPED)
     with capture_logs() as said:
-        async with Reader(log, too_old=no_stamp) as reader:
+        async with Reader(log, is_expired=no_stamp) as reader:
             await reader.following()
             reader.clock.ahead += 100
             log.rename(log.with_suffix(".1"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mailbanned.sources.journal import reader
+from mailbanned.sources.journal.reader import Limits
 from tests.sources.journals import Journal, Sources
 from tests.sources.rig import HastyClock
 from tests.waiting import HANG_S, until
@@ -157,13 +157,11 @@ async def test_a_missing_journalctl_is_told_once(journal: Journal, tmp_path: Pat
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_journalctl_ends_with_the_daemon(
-    journal: Journal, deaf: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_journalctl_ends_with_the_daemon(journal: Journal, deaf: bool) -> None:
     """When reading is stopped, its journalctl is gone, even one that ignores SIGTERM."""
     # One that obeys is not waited for to the end of this time.
-    monkeypatch.setattr(reader, "_END_S", 0.5 if deaf else 10 * HANG_S)
-    sources = Sources(journal.command)
+    limits = Limits(end_s=0.5 if deaf else 10 * HANG_S)
+    sources = Sources(journal.command, limits=limits)
     sources.start("sshd", "sshd")
     async with asyncio.timeout(HANG_S), sources.reading():
         if deaf:
@@ -177,11 +175,10 @@ async def test_journalctl_ends_with_the_daemon(
 
 
 async def test_a_deaf_journalctl_is_not_left_behind_in_a_hurry(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
+    journal: Journal,
 ) -> None:
     """When the daemon ends while its journalctl is being exchanged, the old one is gone, too."""
-    monkeypatch.setattr(reader, "_END_S", 10 * HANG_S)
-    sources = Sources(journal.command)
+    sources = Sources(journal.command, limits=Limits(end_s=10 * HANG_S))
     sources.start("sshd", "sshd")
     async with asyncio.timeout(HANG_S), sources.reading():
         journal.tell("!deaf")

@@ -57,7 +57,7 @@ async def nudging(journal: Journal) -> AsyncIterator[Path]:
     """A nudge at work on it; gives its directory, with a bell that has just been taken away."""
     with JournalWakeup(journal.root) as nudge:
         task = asyncio.create_task(nudge.run())
-        bell = folder(nudge) / "bell"
+        bell = folder(nudge) / "trigger"
         await until(bell.exists)  # it has looked for the first time
         bell.unlink()
         yield bell.parent
@@ -68,8 +68,8 @@ async def nudging(journal: Journal) -> AsyncIterator[Path]:
 
 async def rung(where: Path) -> None:
     """Waits until the bell rings, and takes it away."""
-    await until((where / "bell").exists)
-    (where / "bell").unlink()
+    await until((where / "trigger").exists)
+    (where / "trigger").unlink()
 
 
 @pytest.mark.parametrize("place", ["var/log/journal", "run/log/journal"])
@@ -81,7 +81,7 @@ async def test_it_rings_when_there_is_more(journal: Journal, place: str) -> None
             journal.write(place, records)
             await rung(where)
         await asyncio.sleep(60)  # thousands of looks
-        assert not (where / "bell").exists()
+        assert not (where / "trigger").exists()
 
 
 async def test_it_follows_a_rotation(journal: Journal) -> None:
@@ -126,7 +126,7 @@ async def test_a_directory_that_is_cleaned_away(journal: Journal) -> None:
         journal.write("var/log/journal", 1)
         with JournalWakeup(journal.root) as nudge:
             task = asyncio.create_task(nudge.run())
-            await until((folder(nudge) / "bell").exists)
+            await until((folder(nudge) / "trigger").exists)
             shutil.rmtree(folder(nudge))
             journal.write(place, 2)
             with pytest.raises(FileNotFoundError):

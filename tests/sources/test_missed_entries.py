@@ -23,7 +23,7 @@ def journal(tmp_path: Path) -> Journal:
 def sources(journal: Journal) -> Sources:
     """Sources that take a tenth of a second for a long time."""
     sources = Sources(journal.command)
-    sources.silent_s = 0.1
+    sources.quiet_s = 0.1
     return sources
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailbanned.sources.file.start import find_start_offset
-from tests.sources.rig import Reader, append, long_ago
+from tests.sources.rig import Age, Reader, append, long_ago
 from tests.waiting import until
 
 
@@ -184,14 +184,14 @@ async def test_first_start_begins_at_the_first_line_that_counts(log: Path) -> No
     """Of a log of 200,000 lines only the recent ones are read, found by a few dozen looks."""
     calls = 0
 
-    def too_old(line: bytes) -> bool | None:
+    def is_expired(line: bytes) -> bool | None:
         nonlocal calls
         calls += 1
         return None if line.startswith(b"\t") else int(line[:7]) < 150_321
 
     lines = (b"%07d some line\n%s" % (n, b"\tno stamp\n" * (n % 3)) for n in range(200_000))
     log.write_bytes(b"".join(lines))
-    async with Reader(log, too_old=too_old) as reader:
+    async with Reader(log, is_expired=is_expired) as reader:
         await reader.following()
         stamped = [line for line in reader.data.splitlines() if not line.startswith(b"\t")]
         assert stamped == [b"%07d some line" % n for n in range(150_321, 200_000)]
@@ -202,7 +202,7 @@ async def test_first_start_begins_at_the_first_line_that_counts(log: Path) -> No
 async def test_first_start_with_old_lines_only(log: Path) -> None:
     """Nothing is read of a log that is too old throughout; what is appended then is live."""
     log.write_bytes(b"old line\n" * 1000)
-    async with Reader(log, too_old=lambda line: line.startswith(b"old")) as reader:
+    async with Reader(log, is_expired=lambda line: line.startswith(b"old")) as reader:
         await reader.following()
         append(log, b"new\n")
         await reader.read(b"new\n")
@@ -219,7 +219,7 @@ async def test_the_start_is_found_exactly(old: int, end: bytes) -> None:
     async def read_at(offset: int, size: int) -> bytes:
         return log[offset : offset + size]
 
-    start = await find_start_offset(read_at, len(log), lambda line: line.startswith(b"1"))
+    start = await find_start_offset(read_at, len(log), Age(lambda line: line.startswith(b"1")))
     assert start == len(b"".join(lines[:old]))
 
 
@@ -232,10 +232,10 @@ async def test_what_cannot_be_told_is_read(gap: bytes) -> None:
     async def read_at(offset: int, size: int) -> bytes:
         return log[offset : offset + size]
 
-    def too_old(line: bytes) -> bool | None:
+    def is_expired(line: bytes) -> bool | None:
         nonlocal calls
         calls += 1
         return {b"1": True, b"0": False}.get(line[:1])
 
-    assert await find_start_offset(read_at, len(log), too_old) <= len(b"1 old\n" * 10)
+    assert await find_start_offset(read_at, len(log), Age(is_expired)) <= len(b"1 old\n" * 10)
     assert calls < 5000

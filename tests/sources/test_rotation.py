@@ -216,7 +216,7 @@ async def test_an_old_file_moved_in_is_caught_up_with(log: Path, tmp_path: Path)
 async def test_an_old_log_that_appears_is_caught_up_with(log: Path, tmp_path: Path) -> None:
     """A file whose first line is too old does not count as live, however lately it was written."""
     log.unlink()
-    async with Reader(log, too_old=lambda line: line.startswith(b"old")) as reader:
+    async with Reader(log, is_expired=lambda line: line.startswith(b"old")) as reader:
         await until(lambda: bool(reader.state.detail))
         (tmp_path / "copy").write_bytes(b"old 1\nold 2\nnew 1\n")
         (tmp_path / "copy").rename(log)

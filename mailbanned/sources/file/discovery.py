@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailbanned.sources.file.checkpoint import Identity
-from mailbanned.sources.health import Problem, unreadable_problem
+from mailbanned.sources.health import Problem, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def discover(pattern: str, logs: Collection[str] = ()) -> Discovery:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            found.problems[path] = unreadable_problem(path, error)
+            found.problems[path] = unreadable(path, error)
             continue
         if stat.S_ISREG(status.st_mode):
             found.files[path] = (status.st_dev, status.st_ino)

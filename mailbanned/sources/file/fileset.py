@@ -28,11 +28,12 @@ from mailbanned.sources.file.checkpoint import (
     new_key,
 )
 from mailbanned.sources.file.discovery import Discovery, RotatedFile, discover, find_rotated
+from mailbanned.sources.file.rawfile import read_problem
 from mailbanned.sources.file.reader import CHUNK_BYTES, Tail
 from mailbanned.sources.file.rotation import Action, Candidate, Step, plan_files
-from mailbanned.sources.file.start import TooOld, find_start_offset
+from mailbanned.sources.file.start import LineAge, find_start_offset
 from mailbanned.sources.file.tracked import TrackedFile
-from mailbanned.sources.health import SourceHealth, unreadable_problem
+from mailbanned.sources.health import SourceHealth
 
 log = get_logger("sources")
 
@@ -58,7 +59,7 @@ class FileSet:
         pattern: str,
         clock: Clock,
         checkpoints: Mapping[str, str],
-        too_old: TooOld,
+        line_age: LineAge,
         source: str,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
@@ -68,7 +69,7 @@ class FileSet:
         self._source = source
         self._pattern = pattern
         self._clock = clock
-        self._too_old = too_old
+        self._line_age = line_age
         self._chunk_bytes = chunk_bytes
         self._saved = SavedCheckpoints(pattern, checkpoints.values())
         self._not_searched = self._saved.paths()
@@ -122,7 +123,7 @@ class FileSet:
             self.health.report(path, trouble)
         self.health.retain(found.problems, found.files, map(str, self.open.values()))
         missing = not found.files and not found.problems
-        self.health.set_missing(self._pattern if missing else None, say=not self.open)
+        self.health.set_missing(self._pattern if missing else None, log=not self.open)
 
     async def _reopen_failed(self) -> None:
         """A failing file is opened again: its descriptor may be stale, as on NFS."""
@@ -137,7 +138,7 @@ class FileSet:
         except FileNotFoundError:
             return
         except OSError as error:
-            self.health.report(path, unreadable_problem(path, error))
+            self.health.report(path, read_problem(path, error))
             return
         if tail.identity in self.open:
             await tail.raw.close()
@@ -172,7 +173,7 @@ class FileSet:
                 self.is_settled = False
                 self._folders.pop(path, None)  # what has changed there is still to be seen
             except OSError as error:
-                self.health.report(path, unreadable_problem(path, error))
+                self.health.report(path, read_problem(path, error))
                 for file in list(self.open.values()):
                     if file.path == path and not file.position_known:
                         await self.close(file)
@@ -314,7 +315,7 @@ class FileSet:
         start = 0
         if file.find_start and not file.tail.compressed:
             size = file.tail.raw.status().st_size
-            start = await find_start_offset(file.tail.raw.read_at, size, self._too_old)
+            start = await find_start_offset(file.tail.raw.read_at, size, self._line_age)
         await file.tail.set_start(start)
         self._begin(file, live=file.live or (file.is_new() and start == 0))
 
@@ -341,12 +342,12 @@ class FileSet:
             await self.close(file)
         else:
             file.broken = True
-            self.health.report(str(file), unreadable_problem(str(file), error))
+            self.health.report(str(file), read_problem(str(file), error))
 
     def _skip(self, name: str, identity: Identity, error: OSError) -> None:
         if identity not in self._skipped:
             self._skipped.add(identity)
-            self.health.report(name, unreadable_problem(name, error))
+            self.health.report(name, read_problem(name, error))
 
     async def close(self, file: TrackedFile) -> None:
         """Closes a file. Its checkpoint is kept: it tells what was read, wherever its lines go."""

@@ -1,12 +1,12 @@
-"""The bytes of one log file, plain or packed with gzip; the only file with aiofiles.
+"""The bytes of one log file, plain or compressed with gzip; the only file with aiofiles.
 
-A file is held by its descriptor, so neither renaming nor deleting it loses a byte. Opening never
-blocks, and what is no regular file is refused. A packed file is unpacked as a stream, a piece at a
-time, in a thread: whatever its size, little of it is in memory.
+An open file is held by its descriptor, so neither renaming nor deleting it loses a byte. Opening
+never blocks, and anything but a regular file is refused. A compressed file is decompressed as a
+stream, piece by piece, in a thread, so memory stays bounded whatever its size.
 
-Known limits: a packed file is read forward; going back by more than some hundred bytes means to
-unpack it again. One that was made of several packed files, or holds more than 4 GB, states a length
-that is too small; if it was read in part before, the rest of it is passed over.
+Known limits: a compressed file is read forward; going back by more than some hundred bytes means to
+decompress it from its start. One with several members, or with more than 4 GB of data, states a
+length that is too small; if it was read in part before, the rest of it is skipped.
 """
 
 from __future__ import annotations
@@ -25,20 +25,30 @@ import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from mailbanned.sources.file.checkpoint import TAIL_BYTES
+from mailbanned.sources.health import Problem, unreadable
 
 T = TypeVar("T")
 
-_PIECE = 256 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 class DecompressError(OSError):
-    """A packed file is broken, or it is packed in a way that is not known here."""
+    """A compressed file is damaged, or not compressed with gzip."""
+
+
+def read_problem(path: str, error: OSError) -> Problem:
+    """The problem of a log that cannot be opened or read."""
+    if isinstance(error, DecompressError):
+        text = f"{path} cannot be decompressed ({error}); the rest of it is lost"
+        return Problem("unreadable", text)
+    return unreadable(path, error)
 
 
 class PlainFile:
     """The bytes of an open file. Methods raise OSError when the file system fails.
 
-    is_broken: a part of the bytes cannot be had; reading on from where it begins raises Unpackable.
+    is_broken: whether the last read ended before bytes that cannot be decompressed; a read that
+        begins there raises DecompressError.
     """
 
     is_broken = False
@@ -51,42 +61,42 @@ class PlainFile:
         return os.fstat(self._file.fileno())
 
     def bytes_after(self, offset: int) -> int:
-        """How many bytes stand behind an offset now; of a packed file, as it is packed."""
+        """How many bytes follow an offset now; of a compressed file, compressed bytes."""
         return max(0, self.status().st_size - offset)
 
     def next_data(self, offset: int) -> int:
-        """Where the next bytes are that were written, from an offset on; holes hold only NULs."""
+        """The offset of the next byte outside a hole, from an offset on; holes hold only NULs."""
         try:
             return os.lseek(self._file.fileno(), offset, os.SEEK_DATA)
-        except OSError:  # there are none, or the file system cannot tell
+        except OSError:  # there is none, or the file system does not support it
             return offset
 
     async def length(self) -> int:
-        """How many bytes can be read; of a packed file, as its end says, which may be wrong."""
+        """How many bytes can be read; of a compressed file, as its trailer states (see above)."""
         return self.status().st_size
 
     async def read_at(self, offset: int, size: int) -> bytes:
-        """Bytes of the file; fewer than `size` only at its end, and before a broken part."""
+        """Bytes of the file; fewer than `size` only at its end and before damaged data."""
         os.lseek(self._file.fileno(), offset, os.SEEK_SET)
         return await finish_if_cancelled(self._file.read(size))
 
     async def close(self) -> None:
-        """Lets go of the file, even if the caller is cancelled meanwhile."""
+        """Closes the file, even if the caller is cancelled meanwhile."""
         await finish_if_cancelled(self._file.close())
 
 
 class GzipFile(PlainFile):
-    """As Raw, for the bytes that were packed into a file."""
+    """As PlainFile, for the decompressed bytes of a compressed file."""
 
     def __init__(self, file: AsyncFileIO) -> None:
         super().__init__(file)
-        self._packed = open(file.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
-        self._stream = gzip.GzipFile(fileobj=self._packed)
-        self._kept = b""  # the last bytes that were unpacked
+        self._compressed = open(file.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
+        self._stream = gzip.GzipFile(fileobj=self._compressed)
+        self._kept = b""  # the last bytes that were decompressed
         self._at = 0  # the offset of their end
 
     def bytes_after(self, offset: int) -> int:
-        return max(0, self.status().st_size - self._packed.tell())
+        return max(0, self.status().st_size - self._compressed.tell())
 
     def next_data(self, offset: int) -> int:
         return offset
@@ -95,25 +105,25 @@ class GzipFile(PlainFile):
         return await finish_if_cancelled(asyncio.to_thread(self._stated_length))
 
     def _stated_length(self) -> int:
-        # gzip writes the length modulo 2**32 of the last of the files that were packed.
-        end = os.pread(self._packed.fileno(), 4, max(0, self.status().st_size - 4))
+        # The trailer of gzip has the length of the last member modulo 2**32.
+        end = os.pread(self._compressed.fileno(), 4, max(0, self.status().st_size - 4))
         return int.from_bytes(end, "little")
 
     async def read_at(self, offset: int, size: int) -> bytes:
         if offset < self._at - len(self._kept):
             self._stream.seek(0)
             self._kept, self._at, self.is_broken = b"", 0, False
-        begun_at = self._at
+        started_at = self._at
         while self._at < offset + size:
             try:
                 piece = await finish_if_cancelled(
-                    asyncio.to_thread(self._unpack, offset + size - self._at)
+                    asyncio.to_thread(self._decompress, offset + size - self._at)
                 )
             except DecompressError:
                 self.is_broken = True
-                if self._at == begun_at:
+                if self._at == started_at:
                     raise
-                break  # what stands before the broken part is good
+                break  # the bytes before the damaged part are good
             if not piece:
                 break
             self._at += len(piece)
@@ -121,36 +131,37 @@ class GzipFile(PlainFile):
         begin = len(self._kept) - (self._at - offset)
         return self._kept[begin : begin + size]
 
-    def _keep(self, unpacked: bytes, begin: int) -> None:
-        """Keeps the last bytes that were unpacked, those from the offset `begin` on."""
-        self._kept = unpacked[max(0, begin - (self._at - len(unpacked))) :]
+    def _keep(self, data: bytes, begin: int) -> None:
+        """Keeps the last decompressed bytes, those from the offset `begin` on."""
+        self._kept = data[max(0, begin - (self._at - len(data))) :]
 
-    def _unpack(self, size: int) -> bytes:
-        """Some of the next bytes, b"" at the end."""
+    def _decompress(self, size: int) -> bytes:
+        """Up to `size` of the next bytes, b"" at the end."""
         try:
-            return self._stream.read1(min(size, _PIECE))
+            return self._stream.read1(min(size, _PIECE_BYTES))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DecompressError(str(error)) from None
 
 
-async def open_log(path: str, packed: bool = False) -> PlainFile:
-    """Opens the file that the path leads to now; OSError also if it is no regular file."""
+async def open_log(path: str, compressed: bool = False) -> PlainFile:
+    """Opens the file at a path. Raises OSError, also if it is not a regular file."""
     opening = asyncio.ensure_future(
         aiofiles.open(path, "rb", buffering=0, opener=_without_blocking)
     )
     try:
         file = await asyncio.shield(opening)
     except asyncio.CancelledError:
-        # The thread cannot be cancelled: it opens anyway. Nor must a second cancellation leave it.
-        await finish_if_cancelled(_let_go(opening))
+        # The thread cannot be cancelled and opens the file anyway, so the file has to be closed,
+        # even if a second cancellation comes.
+        await finish_if_cancelled(_close_when_opened(opening))
         raise
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         await finish_if_cancelled(file.close())
         raise OSError(errno.EINVAL, "no regular file")
-    return GzipFile(file) if packed else PlainFile(file)
+    return GzipFile(file) if compressed else PlainFile(file)
 
 
-async def _let_go(opening: asyncio.Future[AsyncFileIO]) -> None:
+async def _close_when_opened(opening: asyncio.Future[AsyncFileIO]) -> None:
     with contextlib.suppress(OSError):
         await (await opening).close()
 
@@ -160,8 +171,9 @@ def _without_blocking(path: str, flags: int) -> int:
 
 
 async def finish_if_cancelled(work: Awaitable[T]) -> T:
-    """Waits for work with an open file even if cancelled, however often: a thread at it cannot be
-    stopped.
+    """Awaits work on an open file to its end, however often the caller is cancelled.
+
+    The thread that does the work cannot be stopped.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -171,5 +183,5 @@ async def finish_if_cancelled(work: Awaitable[T]) -> T:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # nobody else asks for it
+            task.exception()  # retrieved, or asyncio would log it as unhandled
         raise

@@ -22,7 +22,7 @@ from mailbanned.sources.file.checkpoint import checkpoint_of
 from mailbanned.sources.file.fileset import FileSet
 from mailbanned.sources.file.rawfile import finish_if_cancelled
 from mailbanned.sources.file.reader import AHEAD, CHUNK_BYTES, Rewritten
-from mailbanned.sources.file.start import TooOld
+from mailbanned.sources.file.start import LineAge
 from mailbanned.sources.file.tracked import TrackedFile
 from mailbanned.sources.file.watcher import LOOK_S, Subscription, Watcher
 from mailbanned.sources.health import FormatWatch
@@ -37,7 +37,7 @@ class FileSource:
     """The files that a glob matches, now and later, as one source.
 
     marks: the marks of the last Block that was handled, from the last run; {} at the first.
-    too_old: whether a line is too old to count (None: it has no time stamp); tells where to begin
+    line_age: whether a line is too old to count (None: it has no time stamp); tells where to begin
         in a log that has no mark.
     chunk_bytes: how much of a file is read before it is the turn of the next one; more than the
         longest line.
@@ -51,14 +51,14 @@ class FileSource:
         clock: Clock,
         watcher: Watcher,
         checkpoints: Mapping[str, str],
-        too_old: TooOld,
+        line_age: LineAge,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self.name = name
         self._clock = clock
         self._watcher = watcher
-        self._files = FileSet(path_glob, clock, checkpoints, too_old, name, chunk_bytes)
-        self._too_old = too_old
+        self._files = FileSet(path_glob, clock, checkpoints, line_age, name, chunk_bytes)
+        self._line_age = line_age
         self._hearing: dict[str, FormatWatch] = {}
         self._next_look = 0.0
         self._lines = 0
@@ -84,7 +84,10 @@ class FileSource:
             if look or self._clock.monotonic() >= self._next_look:
                 changes.watch(await self._files.rescan())
                 paths = {one.path for one in self._files.open.values()}
-                self._hearing = {p: self._hearing.get(p, FormatWatch(self._too_old)) for p in paths}
+                self._hearing = {
+                    p: self._hearing.get(p, FormatWatch(self._line_age.has_timestamp))
+                    for p in paths
+                }
                 pause = LOOK_S if self._files.is_settled else _SOON_S
                 self._next_look = self._clock.monotonic() + pause
             if await self._read_each(emit):

@@ -1,33 +1,47 @@
-"""Where to begin in a log that is read for the first time: at its first line that still counts.
+"""Finds where to start in a log that is read for the first time: at its first recent line.
 
-Bisects on byte offsets, since a log is in the order of time: a few dozen small reads, whatever
-its size. What cannot be told is read: lines without a time stamp never move the start forward.
-Known limit: behind a clock that was set back, it may begin later or earlier than a look at every
-line would.
+Bisects by byte offset, because a log is in the order of time: that takes a few dozen small reads,
+whatever its size. When in doubt, lines are read: a line without a time stamp never moves the start
+forward.
+
+Known limits: if the clock was set back within the log, the result may be earlier or later than a
+check of every line would give.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 ReadAt = Callable[[int, int], Awaitable[bytes]]
-#: Whether a line is too old to count; None if it has no time stamp.
-TooOld = Callable[[bytes], bool | None]
 
-_WINDOW = 4096
-_MAX_WINDOW = 64 * 1024
+#: How many bytes are read for a first try to find a line, and for a second one.
+_WINDOW_BYTES, _MAX_WINDOW_BYTES = 4096, 64 * 1024
+#: How many lines in a row may lack a time stamp.
 _MAX_LINES = 100
 
 
-async def find_start_offset(read_at: ReadAt, size: int, too_old: TooOld) -> int:
-    """The offset of the first line that is not too old, or of the end of the last whole line.
+class LineAge(Protocol):
+    """Judges lines by their time stamps."""
+
+    def has_timestamp(self, line: bytes) -> bool:
+        """Whether a line has a time stamp."""
+        ...
+
+    def is_expired(self, line: bytes) -> bool:
+        """Whether a line is too old to count; False if it has no time stamp."""
+        ...
+
+
+async def find_start_offset(read_at: ReadAt, size: int, line_age: LineAge) -> int:
+    """The offset of the first line that is not expired, else of the end of the last whole line.
 
     read_at: reads (offset, bytes). Raises what that raises.
     """
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
-        end = await _end_of_old_line(read_at, middle, too_old)
+        end = await _end_of_expired_line(read_at, middle, line_age)
         if end is None:
             high = middle
         else:
@@ -35,10 +49,10 @@ async def find_start_offset(read_at: ReadAt, size: int, too_old: TooOld) -> int:
     return low
 
 
-async def _end_of_old_line(read_at: ReadAt, offset: int, too_old: TooOld) -> int | None:
-    """The end of the first stamped line that begins at or after the offset, if it is too old."""
+async def _end_of_expired_line(read_at: ReadAt, offset: int, line_age: LineAge) -> int | None:
+    """The end of the first line with a time stamp from the offset on, None if not expired."""
     begin = max(0, offset - 1)
-    size = _WINDOW
+    size = _WINDOW_BYTES
     while True:
         window = await read_at(begin, size)
         # The first piece is the end of an earlier line (or its LF), the last one has no LF yet.
@@ -46,9 +60,10 @@ async def _end_of_old_line(read_at: ReadAt, offset: int, too_old: TooOld) -> int
         skipped = 0 if offset == 0 else len(pieces.pop(0)) + 1
         for line in pieces[:-1][:_MAX_LINES]:
             skipped += len(line) + 1
-            verdict = too_old(line)
-            if verdict is not None:
-                return begin + skipped if verdict else None
-        if len(pieces) > _MAX_LINES or len(window) < size or size >= _MAX_WINDOW:
+            if line_age.is_expired(line):
+                return begin + skipped
+            if line_age.has_timestamp(line):
+                return None
+        if len(pieces) > _MAX_LINES or len(window) < size or size >= _MAX_WINDOW_BYTES:
             return None
-        size = _MAX_WINDOW
+        size = _MAX_WINDOW_BYTES

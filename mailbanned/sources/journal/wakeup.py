@@ -1,12 +1,12 @@
-"""Makes journalctl look as soon as there is something new.
+"""Wakes journalctl as soon as there is a new journal entry.
 
-journald tells readers of new records only a quarter of a second after the first of them (it wants
-to wake them seldom), though the records are in its file at once. So the header of the file, which
-counts them, is looked at every few hundredths of a second. When it has changed, journalctl is
-woken: it watches the directory that it reads, which is one of ours, with links to the real ones.
+journald notifies readers only 250 ms after a new entry, to wake them seldom, though the entry is in
+its file at once. So this module polls the header of the journal file, which counts the entries, and
+when it has changed, it writes a trigger file into the directory that journalctl watches. That
+directory is a temporary one with symbolic links to the real journal directories.
 
 Known limits: a journal on a file system that is shared with other hosts may not show its changes,
-nor do the journals of single users. Their records come when journald tells of them, as without us.
+nor do the journals of single users. Their entries come when journald notifies journalctl.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from typing import Self
 
 from mailbanned.log import get_logger
 
-log = get_logger("sources")
+_log = get_logger("sources")
 
-_LOOK_S = 0.02
-_SURVEY_EVERY = 50  # looks
-_PLACES = ("var/log/journal", "run/log/journal")
-# In the header of a journal file: the number of records, and that of the newest one.
-_COUNTS_AT, _COUNTS = 152, 16
+#: How often the headers are read. Seconds.
+POLL_S = 0.02
+#: After N polls, the directories are checked for being replaced.
+_REFRESH_EVERY = 50
+_JOURNAL_DIRECTORIES = ("var/log/journal", "run/log/journal")
+#: In the header of a journal file: the number of entries, and the number of the newest one.
+_COUNTS_AT, _COUNTS_BYTES = 152, 16
 
 
 class JournalWakeup:
-    """A directory for journalctl, at work for the time of a `with`.
+    """A directory for journalctl, which exists while its `with` lasts.
 
-    root: where the file system stands in which journalctl runs; None if nobody can say.
-    options: what journalctl is to be told; none where there is nothing to look at.
+    root: the root of the file system in which journalctl runs; None if it is not known.
+    options: options for journalctl; none where there is no journal file to poll.
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, poll_s: float = POLL_S) -> None:
         self._root = root
-        self._files: list[_File] = []
+        self._poll_s = poll_s
+        self._files: list[_JournalFile] = []
         self.options: tuple[str, ...] = ()
         self._undo = contextlib.ExitStack()
 
@@ -48,89 +51,95 @@ class JournalWakeup:
         try:
             self._prepare(self._root)
         except OSError as error:
-            log.info("The journal is read without haste", reason=str(error))
+            _log.info(
+                "cannot wake journalctl; journal entries are read up to 250 ms later",
+                reason=str(error),
+            )
         return self
 
     def _prepare(self, root: Path) -> None:
         machine = (root / "etc/machine-id").read_text().strip()
-        ours = self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailbanned-"))
-        self._trigger_file = Path(ours, "bell")
-        self._touch_trigger()
-        # Only what looks like a machine's directory is read; each needs a name of its own.
-        for name, place in zip((machine, machine[::-1]), _PLACES, strict=True):
-            where = Path("/", place, machine)
-            file = _File(Path(ours, name), where, root / place / machine)
+        folder = self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailbanned-"))
+        self._trigger_file = Path(folder, "trigger")
+        self._wake()
+        # journalctl only reads directories that are named like a machine; the names must differ.
+        for name, parent in zip((machine, machine[::-1]), _JOURNAL_DIRECTORIES, strict=True):
+            target = Path("/", parent, machine)
+            file = _JournalFile(Path(folder, name), target, root / parent / machine)
             self._undo.callback(file.close)
             self._files.append(file)
-        found = [file.refresh() for file in self._files]
-        if any(found):
-            self.options = (f"--directory={ours}",)
+        if any([file.refresh() for file in self._files]):  # noqa: C419 - refreshes each of them
+            self.options = (f"--directory={folder}",)
 
     def __exit__(self, *_: object) -> None:
         self._undo.close()
 
     async def run(self) -> None:
-        """Looks and wakes until cancelled.
+        """Polls and wakes journalctl until cancelled.
 
-        Raises OSError if the directory is lost (it was cleaned away, or its disk is full): then
-        journalctl may miss where the journal goes, and needs another one.
+        Raises OSError if the directory is lost (cleaned away, or its disk is full): then journalctl
+        may miss where the journal is moved to, and needs another directory.
         """
-        looks = 0
+        polls = 0
         while self.options:
-            await asyncio.sleep(_LOOK_S)
-            looks += 1
-            if looks % _SURVEY_EVERY == 0:
+            await asyncio.sleep(self._poll_s)
+            polls += 1
+            if polls % _REFRESH_EVERY == 0:
                 for file in self._files:
                     file.refresh()
             if any(file.has_grown() for file in self._files):
-                self._touch_trigger()
+                self._wake()
 
-    def _touch_trigger(self) -> None:
+    def _wake(self) -> None:
         self._trigger_file.write_bytes(b"!")
 
 
-class _File:
-    """The journal file that journald writes to, in one of the places where it may be.
+class _JournalFile:
+    """The file that journald writes to, in one of the directories where it may be.
 
-    link: our name for its directory. where: its directory, as journalctl sees it. seen: as we do.
+    link: the link to make to its directory.
+    target: its directory as journalctl sees it. directory: the same as we see it.
     """
 
-    def __init__(self, link: Path, where: Path, seen: Path) -> None:
-        self._link, self._where, self._seen = link, where, seen
-        self._file = seen / "system.journal"
-        self._directory: tuple[int, int] | None = None
-        self._open = -1
+    def __init__(self, link: Path, target: Path, directory: Path) -> None:
+        self._link, self._target, self._directory = link, target, directory
+        self._path = directory / "system.journal"
+        self._identity: tuple[int, int] | None = None
+        self._descriptor = -1
         self._inode = 0
         self._counts = b""
 
     def refresh(self) -> bool:
-        """Whether there is such a directory. journalctl notices the link that a new one gets."""
+        """Links to its directory, again if that was replaced. False if there never was one.
+
+        journalctl notices a link that is made.
+        """
         try:
-            status = self._seen.stat()
+            status = self._directory.stat()
         except OSError:
-            return self._directory is not None
-        directory = status.st_dev, status.st_ino
-        if directory != self._directory:
+            return self._identity is not None
+        identity = status.st_dev, status.st_ino
+        if identity != self._identity:
             self._link.unlink(missing_ok=True)
-            self._link.symlink_to(self._where)
-            self._directory = directory
+            self._link.symlink_to(self._target)
+            self._identity = identity
         return True
 
     def has_grown(self) -> bool:
-        """Whether there are records that were not there at the last look."""
+        """Whether there are entries that were not there at the last call."""
         try:
-            if self._open < 0 or self._file.stat().st_ino != self._inode:
+            if self._descriptor < 0 or self._path.stat().st_ino != self._inode:
                 self.close()
-                self._open = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-                self._inode = os.fstat(self._open).st_ino
-            counts = os.pread(self._open, _COUNTS, _COUNTS_AT)
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._inode = os.fstat(self._descriptor).st_ino
+            counts = os.pread(self._descriptor, _COUNTS_BYTES, _COUNTS_AT)
         except OSError:
             return False
-        grown, self._counts = counts != self._counts, counts
-        return grown
+        has_grown, self._counts = counts != self._counts, counts
+        return has_grown
 
     def close(self) -> None:
-        """Lets go of the file."""
-        if self._open >= 0:
-            os.close(self._open)
-            self._open = -1
+        """Closes the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
