@@ -93,7 +93,7 @@ def test_few_time_stamps(told: Told) -> None:
 
 
 def warned(said: list[EventDict]) -> list[str]:
-    return [entry["log_level"] for entry in said if "Following" not in entry["event"]]
+    return [entry["log_level"] for entry in said if "following" not in entry["event"]]
 
 
 async def test_bytes_without_lines_in_a_file(tmp_path: Path) -> None:

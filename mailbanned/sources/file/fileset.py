@@ -1,7 +1,7 @@
-"""The open files of one source: found, rotated away, lost and found again.
+"""Tracks the open files of one source through discovery, rotation and deletion.
 
-A look compares what the path leads to with what is open. A file that the path no longer leads to
-is rotated; rotation.py says which files were never read, and where reading of the others goes on.
+A rescan compares the files at the path with those that are open. An open file that is no longer at
+the path is rotated; rotation.py decides which files were never read, and where the others resume.
 The successor of a file waits until that is read to its end. The newest rotated file stays open:
 servers go on writing into a renamed log until they are reloaded.
 """
@@ -32,26 +32,26 @@ from mailbanned.sources.file.rawfile import read_problem
 from mailbanned.sources.file.reader import CHUNK_BYTES, Tail
 from mailbanned.sources.file.rotation import Action, Candidate, Step, plan_files
 from mailbanned.sources.file.start import LineAge, find_start_offset
-from mailbanned.sources.file.tracked import TrackedFile
+from mailbanned.sources.file.tracked import FileEvent, FileState, TrackedFile
 from mailbanned.sources.health import SourceHealth
 
-log = get_logger("sources")
+_log = get_logger("sources")
 
-_TAKEN = (Action.FOLLOW, Action.RESUME, Action.FROM_START, Action.FIND_START)
+_TRACKED = (Action.FOLLOW, Action.RESUME, Action.FROM_START, Action.FIND_START)
 _UNDECIDED = (Action.WAIT, Action.FAIL)
-#: How many rotated files may still be written to by a server that was not reloaded. More would cost
-#: as much as listing the folder: where nothing is logged, a year of empty logs may be there.
+#: How many rotated files are checked for writes of a server that was not reloaded. More would cost
+#: as much as listing the folder: where nothing is logged, it may hold a year of empty logs.
 _MAY_GROW = 8
-#: How long a folder is looked through again after it has changed: two changes of one moment have
-#: the same time stamp, which is two seconds long on the coarsest file systems.
+#: For how long after a change a folder is listed again: two changes may have the same time stamp,
+#: whose resolution is two seconds on the coarsest file systems.
 _COARSEST_S = 2.0
 
 
 class FileSet:
     """The open files of one source, and the checkpoints of those that are not open now.
 
-    open: those of one path are in the order in which they are read.
-    is_settled: files were not being renamed at the last look; else the next look is due soon.
+    open: by identity; those of one path are in the order in which they are read.
+    is_settled: False if files were being renamed during the last rescan; then another is due soon.
     """
 
     def __init__(
@@ -74,28 +74,28 @@ class FileSet:
         self._saved = SavedCheckpoints(pattern, checkpoints.values())
         self._not_searched = self._saved.paths()
         self._skipped: set[Identity] = set()
-        # The rotated files of each path when it was last decided which are read.
+        # The rotated files of each path at the last plan for it.
         self._listed: dict[str, list[RotatedFile]] = {}
-        # Those of them that may be written to, of which their folder says nothing.
+        # Those of them that may be written to, which does not show in the mtime of their folder.
         self._growing: dict[str, list[RotatedFile]] = {}
-        # When the folders of each path had changed when they were last looked through.
-        self._folders: dict[str, tuple[int, ...]] = {}
+        # The mtimes (ns) of the folders of each path when they were last checked.
+        self._folder_mtimes: dict[str, tuple[int, ...]] = {}
         self._unread: dict[str, float | None] = {}
-        self._looked_at: float | None = None
+        self._rescanned_at: float | None = None
 
     def checkpoints(self) -> dict[str, str]:
-        """Where reading resumes, for every file that is, or may again be, followed."""
-        marks = self._saved.texts()
+        """The checkpoints of all files that are or may be followed again, as text by key."""
+        texts = self._saved.texts()
         for file in self.open.values():
             checkpoint = file.checkpoint()
             if checkpoint is not None:
-                marks[checkpoint.key] = checkpoint.text
-        return marks
+                texts[checkpoint.key] = checkpoint.text
+        return texts
 
-    # ---- A look -----------------------------------------------------------------------------
+    # ---- Rescan -----------------------------------------------------------------------------
 
     async def rescan(self) -> set[str]:
-        """Finds new and rotated files; returns the directories in which changes would show."""
+        """Finds new and rotated files; returns the directories to watch for changes."""
         known = {file.path for file in self.open.values()}
         found = discover(self._pattern, known | self._saved.paths())
         self._record_unread(found)
@@ -107,29 +107,32 @@ class FileSet:
                 self.open[identity].path = path
         present = set(found.files.values())
         for identity, file in self.open.items():
-            file.rotated = identity not in present
+            file.is_rotated = identity not in present
         await self._replan_changed(found)
         await self._close_done(found)
         self._saved.trim()
-        self._looked_at = self._clock.now()
+        self._rescanned_at = self._clock.now()
         return found.directories
 
     def _record_unread(self, found: Discovery) -> None:
-        """Remembers since when files are there unread, and tells what stands in the way."""
+        """Remembers since when files wait to be opened, and reports problems."""
         unread = {path for path, identity in found.files.items() if identity not in self.open}
-        unread |= {p for p, trouble in found.problems.items() if trouble.state == "unreadable"}
-        self._unread = {path: self._unread.get(path, self._looked_at) for path in unread}
-        for path, trouble in found.problems.items():
-            self.health.report(path, trouble)
+        unread |= {p for p, problem in found.problems.items() if problem.state == "unreadable"}
+        self._unread = {path: self._unread.get(path, self._rescanned_at) for path in unread}
+        for path, problem in found.problems.items():
+            self.health.report(path, problem)
         self.health.retain(found.problems, found.files, map(str, self.open.values()))
         missing = not found.files and not found.problems
         self.health.set_missing(self._pattern if missing else None, log=not self.open)
 
     async def _reopen_failed(self) -> None:
-        """A failing file is opened again: its descriptor may be stale, as on NFS."""
-        for file in [file for file in self.open.values() if file.broken]:
-            file.broken = False
-            if not file.rotated:
+        """Closes failed files, to be opened again: a descriptor may be stale, as on NFS.
+
+        A rotated file could not be opened again by its path, so it is read on.
+        """
+        for file in [file for file in self.open.values() if file.state is FileState.FAILED]:
+            file.advance(FileEvent.RETRY)
+            if not file.is_rotated:
                 await self.close(file)
 
     async def _open(self, path: str) -> None:
@@ -146,32 +149,32 @@ class FileSet:
         self.open[tail.identity] = self._new(tail, path, self._unread.pop(path, None))
 
     def _new(self, tail: Tail, path: str, found_after: float | None) -> TrackedFile:
-        ticks = self._clock.monotonic()
-        return TrackedFile(tail, path, found_after, ticks, ticks)
+        monotonic = self._clock.monotonic()
+        return TrackedFile(tail, path, found_after, monotonic, monotonic)
 
     async def _close_done(self, found: Discovery) -> None:
-        newest = {file.path: file for file in self.open.values() if file.rotated}
+        newest = {file.path: file for file in self.open.values() if file.is_rotated}
         for file in list(self.open.values()):
-            is_newest = newest.get(file.path) is file
-            if file.is_done(self._clock.monotonic(), is_newest, replaced=file.path in found.files):
+            is_newest, replaced = newest.get(file.path) is file, file.path in found.files
+            if file.is_done(self._clock.monotonic(), newest=is_newest, replaced=replaced):
                 await self.close(file)
 
-    # ---- Which files are read, and from where -----------------------------------------------
+    # ---- Planning ---------------------------------------------------------------------------
 
     async def _replan_changed(self, found: Discovery) -> None:
-        """Decides about files that were opened, and what was at their paths before."""
-        unplaced = [file.path for file in self.open.values() if not file.position_known]
+        """Plans the paths at which files were opened, came or changed."""
+        unplanned = [file.path for file in self.open.values() if not file.position_known]
         known = sorted({file.path for file in self.open.values()} | self._saved.paths())
         suspected = [path for path in known if self._folder_changed(path) or self._has_grown(path)]
         changed = [path for path in suspected if self._has_changed(path)]
-        unsought = sorted(self._not_searched.difference(found.files))
+        not_searched = sorted(self._not_searched.difference(found.files))
         self.is_settled = True
-        for path in dict.fromkeys([*unplaced, *changed, *unsought]):
+        for path in dict.fromkeys([*unplanned, *changed, *not_searched]):
             try:
                 await self._replan(path, found.files.get(path))
             except RotationInProgress:
                 self.is_settled = False
-                self._folders.pop(path, None)  # what has changed there is still to be seen
+                self._folder_mtimes.pop(path, None)  # so that it counts as changed again
             except OSError as error:
                 self.health.report(path, read_problem(path, error))
                 for file in list(self.open.values()):
@@ -181,27 +184,27 @@ class FileSet:
             self._not_searched = set()
 
     def _folder_changed(self, path: str) -> bool:
-        """Whether names may have changed in the folders of a path since this was last asked."""
-        before = self._folders.get(path)
+        """Whether names may have changed in the folders of a path since the last call."""
+        before = self._folder_mtimes.get(path)
         paths = [path, os.path.realpath(path)] if Path(path).is_symlink() else [path]
-        stamps = self._folders[path] = tuple(map(_changed_at, paths))
-        latest = max(stamps) / 1e9
-        return stamps != before or self._clock.now() - latest < _COARSEST_S
+        mtimes = self._folder_mtimes[path] = tuple(map(_folder_mtime_ns, paths))
+        latest = max(mtimes) / 1e9
+        return mtimes != before or self._clock.now() - latest < _COARSEST_S
 
     def _has_grown(self, path: str) -> bool:
-        """Whether a rotated file that is not open was written to since that was decided."""
-        left = (file for file in self._growing.get(path, ()) if file.identity not in self.open)
-        return any(map(_is_written_to, left))
+        """Whether a rotated file that is not open was written to since the last plan."""
+        closed = (file for file in self._growing.get(path, ()) if file.identity not in self.open)
+        return any(map(_is_written_to, closed))
 
     def _has_changed(self, path: str) -> bool:
-        """Whether files have come or changed since it was decided which of a path are read."""
-        now = [file for file in find_rotated(path) if file.identity not in self.open]
-        return not set(now) <= set(self._listed.get(path, ()))
+        """Whether rotated files of a path have come or changed since the last plan."""
+        closed = [file for file in find_rotated(path) if file.identity not in self.open]
+        return not set(closed) <= set(self._listed.get(path, ()))
 
-    async def _replan(self, path: str, now: Identity | None) -> None:
-        """Decides which files of a path are read, and from where. Raises RotationInProgress.
+    async def _replan(self, path: str, current: Identity | None) -> None:
+        """Plans which files of a path are read, and from where. Raises RotationInProgress.
 
-        About files of which nothing was read it is decided again: others may have come in between.
+        Files of which nothing was read are planned again: others may have come in between.
         """
         mine = {identity: file for identity, file in self.open.items() if file.path == path}
         known = any(file.position_known for file in mine.values())
@@ -209,21 +212,20 @@ class FileSet:
             if file.position_known and await file.tail.was_emptied():
                 self.on_truncated(file)
             if not file.tail.has_read or not file.position_known:
-                file.position_known = False
-                file.tail.give_up_position()
-        question = PathView(
+                file.advance(FileEvent.REPLAN)
+        view = PathView(
             path=path,
-            current=now if now in mine else None,
+            current=current if current in mine else None,
             tracked=mine,
             other_open=self.open.keys() - mine.keys(),
             saved=self._saved.for_path(path, mine),
             maybe_evicted=self._saved.is_full(path),
         )
-        found = await find_candidates(question, self._chunk_bytes)
+        found = await find_candidates(view, self._chunk_bytes)
         try:
-            crowded = question.maybe_evicted
+            crowded = view.maybe_evicted
             steps = plan_files(
-                path, found.candidates, question.saved, known=known, maybe_evicted=crowded
+                path, found.candidates, view.saved, known=known, maybe_evicted=crowded
             )
             self._listed[path] = found.listed
             self._growing[path] = _may_grow(found.listed, steps)
@@ -232,19 +234,19 @@ class FileSet:
             await found.close()
 
     async def _carry_out(self, path: str, steps: list[Step], found: Candidates) -> None:
-        live = any(file.live for file in self.open.values() if file.path == path)
-        taken = [step for step in steps if step.action in _TAKEN]
+        live = any(file.is_live for file in self.open.values() if file.path == path)
+        tracked = [step for step in steps if step.action in _TRACKED]
         for step in steps:
-            if step not in taken:
+            if step not in tracked:
                 await self._drop(path, step, found)
         predecessor: TrackedFile | None = None
-        for step in taken:
+        for step in tracked:
             file = await self._track(path, step, found, live)
             if file is not None:
                 file.predecessor, predecessor = predecessor, file
 
     async def _drop(self, path: str, step: Step, found: Candidates) -> None:
-        """A file of the path is not read, or no more."""
+        """Closes a file of the path that is not read, or no longer, and remembers why."""
         candidate = step.candidate
         if step.action is Action.MARK_READ:
             self._saved.add(_as_read(path, candidate))
@@ -257,12 +259,15 @@ class FileSet:
     async def _track(
         self, path: str, step: Step, found: Candidates, live: bool
     ) -> TrackedFile | None:
-        """A file of the path is read from now on, behind those that were taken before it."""
+        """Reads a file of the path from now on, after those that were tracked before it.
+
+        live: whether a file of the path is live.
+        """
         candidate = step.candidate
         file = self.open.pop(candidate.identity, None)
         if file is None:
-            file = self._new(found.tails.pop(candidate.identity), path, self._looked_at)
-            file.rotated = not candidate.current
+            file = self._new(found.tails.pop(candidate.identity), path, self._rescanned_at)
+            file.is_rotated = not candidate.current
         self.open[candidate.identity] = file
         if step.action is Action.RESUME and step.checkpoint is not None:
             try:
@@ -275,73 +280,76 @@ class FileSet:
         if not file.tail.has_read:
             file.tail.expect(candidate.beginning)
         if not file.position_known:
-            file.position_known = True
+            file.advance(FileEvent.PLANNED, live=live and file.tail.positioned)
             if file.tail.positioned:
-                self._begin(file, live)
+                self._on_started(file)
         return file
 
     async def _resume(self, file: TrackedFile, checkpoint: Checkpoint) -> None:
         if not await file.tail.resume(checkpoint):
             if not await file.tail.resume_nearby(checkpoint):
                 raise RotationInProgress
-            if checkpoint.tail:  # else it was not known what it was
-                log.warning(f"{file} was edited or damaged; reading goes on", source=self._source)
+            if checkpoint.tail:  # else the bytes before it were never read
+                _log.warning(f"{file} was edited or damaged; reading goes on", source=self._source)
         self._saved.remove(checkpoint)
 
     # ---- Reading ----------------------------------------------------------------------------
 
     def may_be_read(self, file: TrackedFile) -> bool:
-        """False while it is broken, or while a file before it at its path still has lines."""
+        """Whether its turn has come; False while its predecessor has lines, and after an error."""
         before = file.predecessor
         if before is not None and before.tail.identity not in self.open:
             before = file.predecessor = None
-        held_up = before is not None and not before.broken and before.tail.has_more()
-        return file.position_known and not file.broken and not held_up
+        has_to_wait = (
+            before is not None and before.state is not FileState.FAILED and before.tail.has_more()
+        )
+        return file.position_known and not has_to_wait
 
     def is_still_next(self, file: TrackedFile, beginning: bytes) -> bool:
-        """Whether the first lines of a file come next; else it has to be decided again.
+        """Whether the first lines of a file still come next; else it is planned again.
 
-        That is so if files have come since: it may have been copied to one of them, and emptied; or
-        if it begins as one that was read: somebody has put its lines back.
+        False if files have come since the plan, because it may have been copied to one of them and
+        emptied; and if it begins as a file that was read, because its lines may have been put back.
         """
         saved = self._saved.for_path(file.path, ()) if beginning != file.tail.expected else []
         is_back = any(checkpoint.head.fits(beginning) for checkpoint in saved)
         if is_back or (not file.tail.compressed and self._has_changed(file.path)):
-            file.position_known = False
+            file.advance(FileEvent.REPLAN)
         return file.position_known
 
     async def set_start(self, file: TrackedFile) -> None:
-        """Finds out where to begin in a file, when its turn comes for the first time."""
+        """Sets the position at which a file is read first, when its turn has come."""
         start = 0
         if file.find_start and not file.tail.compressed:
             size = file.tail.raw.status().st_size
             start = await find_start_offset(file.tail.raw.read_at, size, self._line_age)
         await file.tail.set_start(start)
-        self._begin(file, live=file.live or (file.is_new() and start == 0))
+        file.advance(FileEvent.STARTED, live=file.is_new() and start == 0)
+        self._on_started(file)
 
-    def _begin(self, file: TrackedFile, live: bool) -> None:
-        """A file has its position."""
-        file.live = live
+    def _on_started(self, file: TrackedFile) -> None:
         checkpoint = file.checkpoint()
         if checkpoint is not None and checkpoint.mtime_ns:
             file.caught_up_at -= max(0.0, self._clock.now() - checkpoint.mtime_ns / 1e9)
-        log.info(f"Following {file}", source=self._source, offset=file.tail.offset, live=live)
+        _log.info(
+            f"following {file}", source=self._source, offset=file.tail.offset, live=file.is_live
+        )
 
     def on_truncated(self, file: TrackedFile) -> None:
-        """A file was emptied; the next look finds the copy that has its lines, if there is one."""
+        """Replans a file that was emptied; the next rescan finds the copy of its lines, if any."""
         self._saved.add(file.checkpoint())
-        file.tail.give_up_position()
-        file.position_known = file.find_start = False
-        file.found_after = self._looked_at
-        log.info(f"{file} was emptied or replaced", source=self._source)
+        file.advance(FileEvent.REPLAN)
+        file.find_start = False
+        file.found_after = self._rescanned_at
+        _log.info(f"{file} was emptied or replaced", source=self._source)
 
     async def on_error(self, file: TrackedFile, error: OSError) -> None:
-        """A file could not be read: it is tried again later, unless it is compressed."""
+        """Reports that a file could not be read; it is tried again, unless it is compressed."""
         if file.tail.compressed:
             self._skip(str(file), file.tail.identity, error)
             await self.close(file)
         else:
-            file.broken = True
+            file.advance(FileEvent.READ_FAILED)
             self.health.report(str(file), read_problem(str(file), error))
 
     def _skip(self, name: str, identity: Identity, error: OSError) -> None:
@@ -350,14 +358,14 @@ class FileSet:
             self.health.report(name, read_problem(name, error))
 
     async def close(self, file: TrackedFile) -> None:
-        """Closes a file. Its checkpoint is kept: it tells what was read, wherever its lines go."""
+        """Closes a file. Its checkpoint is kept, to know its lines wherever they are moved."""
         self._saved.add(file.checkpoint())
         del self.open[file.tail.identity]
         await file.tail.raw.close()
 
 
-def _changed_at(path: str) -> int:
-    """When names last changed in the folder of a path (ns); 0 if it is not there."""
+def _folder_mtime_ns(path: str) -> int:
+    """When names last changed in the folder of a path; 0 if there is no such folder."""
     try:
         return Path(path).parent.stat().st_mtime_ns
     except OSError:
@@ -365,14 +373,14 @@ def _changed_at(path: str) -> int:
 
 
 def _may_grow(listed: list[RotatedFile], steps: list[Step]) -> list[RotatedFile]:
-    """Those that may be written to: the newest, and of the last ones any not decided about yet."""
+    """The files that may be written to: the newest, and undecided ones among the last."""
     newest = [file for file in listed if file.rotation_key][-1:]
     undecided = {step.candidate.identity for step in steps if step.action in _UNDECIDED}
     return newest + [file for file in listed[-_MAY_GROW:] if file.identity in undecided]
 
 
 def _is_written_to(file: RotatedFile) -> bool:
-    """Whether a file was written to since it was listed; False if it is not there any more."""
+    """Whether a file was written to since it was listed; False if it is gone."""
     try:
         status = Path(file.path).lstat()
     except OSError:
@@ -381,7 +389,7 @@ def _is_written_to(file: RotatedFile) -> bool:
 
 
 def _as_read(path: str, candidate: Candidate) -> Checkpoint | None:
-    """The checkpoint of a file as if it had been read to its end; None if it has no line."""
+    """A checkpoint as if the file had been read to its end; None if it has no line."""
     head = Head.of(candidate.beginning[: candidate.size])
     if not head.hashes or not candidate.size:
         return None
