@@ -1,11 +1,10 @@
-"""What every source is: something that follows log lines and hands them on as Blocks.
+"""The interface of a source, which follows log lines and emits them as Blocks.
 
     follow -> Block (whole lines) -> emit
 
-A source never raises for what happens to its log: it says so in its state, once in the daemon's
-log, and goes on trying. Awaiting `emit` is the back-pressure: while it takes its time, the source
-waits where it is, and the log itself is the buffer. What holds for every source is tested by
-tests/sources/contract.py.
+A source never raises for a problem of its log: it reports it in its state and once in the daemon's
+log, and keeps trying. Awaiting `emit` is the back-pressure: until it returns, the source reads
+nothing, and the log itself is the buffer. tests/sources/contract.py tests every source.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from mailbanned.model import Block
 
 Emit = Callable[[Block], Awaitable[None]]
 
-#: following: every line is read as it comes. catching-up: still reading what was written before.
-#: waiting: nothing there to read yet. unreadable: there, but it may not or cannot be read.
-#: down: the program that reads for us (journalctl) does not run.
+#: following: lines are read as they are written. catching-up: still reading older lines.
+#: waiting: the log does not exist yet. unreadable: it exists and cannot be read.
+#: down: the program that reads it (journalctl) does not run.
 State = Literal["following", "catching-up", "waiting", "unreadable", "down"]
 
 
 @dataclass(frozen=True, slots=True)
 class PathState:
-    """How one followed file is doing.
+    """The state of one followed file.
 
-    path: where it is expected, with " (rotated)" if another file stands there now.
-    inode: its number; None if it is not open.
-    lag_bytes: bytes that are written but not yet read, a half line included; of a packed file,
-        as it is packed.
-    lag_s: how long ago the first of them may have been written at most: since when the file was
-        last seen read to its end, in seconds. 0 if there are none.
+    path: where it is expected, with " (rotated)" if it was renamed.
+    inode: None if it is not open.
+    lag_bytes: bytes that are not read yet, a half line included; compressed bytes of a compressed
+        file.
+    lag_s: seconds since the file was last read to its end, and so the greatest age of its unread
+        bytes. 0 if there are none.
     last_line_at: when its last line was read (epoch), None if there was none yet.
     """
 
@@ -47,16 +46,16 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """How a source is doing, for `status`.
+    """The state of a source, for `status`.
 
-    paths: the files that are followed; for a journal, its units.
+    paths: the files that are followed; for a journal, its selectors.
     detail: what is wrong and what to do about it, in one sentence; "" if nothing is.
-    lines: lines handed on since the start.
+    lines: lines emitted since the start.
     last_line_at: when the last of them was read (epoch), None if there was none yet.
-    lag_bytes: bytes that are written but not yet read; always 0 for a journal, which cannot tell.
-    lag_s: how old the oldest of them may be, in seconds; for a journal, how old the last record
-        was that was read while it catches up, or for how long journalctl has been down.
-    files: each open file by itself, rotated ones included, and each that should be but cannot.
+    lag_bytes: bytes that are not read yet; always 0 for a journal, where it is not known.
+    lag_s: the greatest age of unread bytes, in seconds; for a journal, the age of the last entry
+        that was read while it catches up, or for how long journalctl has been down.
+    files: the state of each open file, rotated ones included, and of each that cannot be opened.
     """
 
     name: str
@@ -77,9 +76,9 @@ class Source(Protocol):
     name: str
 
     async def run(self, emit: Emit) -> None:
-        """Follows until cancelled and hands on every line exactly once."""
+        """Follows until cancelled and emits every line exactly once."""
         ...
 
     def state(self) -> SourceState:
-        """How it is doing right now."""
+        """The present state, for `status`."""
         ...

@@ -1,6 +1,6 @@
 """journalctl as a simulated program: what it is asked for, what it says, and how it ends.
 
-It reads the journal when it starts, when its directory says so (see nudge.py) and when journald
+It reads the journal when it starts, when its directory says so (see wakeup.py) and when journald
 tells of new records. What it has to say goes into a pipe in pieces of any size. It may be killed,
 fail, hang, or not heed a request to end; its end is noticed in any order with what it said.
 
@@ -239,7 +239,7 @@ class Program:
             for group in groups
         )
 
-    def is_hastened(self) -> bool:
+    def is_woken_early(self) -> bool:
         """Whether its directory is there, so that it hears of records before journald tells it."""
         return self._directory is not None and os.path.isdir(self._directory)  # noqa: PTH112
 

@@ -329,8 +329,8 @@ class JournalRun(Run):
     def _judge_speed(self) -> Iterator[None]:
         """A record that is written now comes as soon as it can."""
         program = self._host.following()[-1:]
-        hastens = bool(program) and program[0].is_hastened()
-        limit = 2 * self._scenario.look if hastens else _TOLD_S
+        is_early = bool(program) and program[0].is_woken_early()
+        limit = 2 * self._scenario.look if is_early else _TOLD_S
         for _ in range(2):
             self._world.write_some()
             yield from self._wait_until(self._has_all, limit + 0.01)

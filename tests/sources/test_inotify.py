@@ -1,4 +1,4 @@
-"""Haste: who writes into a watched directory is noticed at once, whatever watchfiles does."""
+"""InotifyBackend: a write in a watched directory is reported at once, without watchfiles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from tests.waiting import until
 _QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
 
-async def silent(*_: str, stop_event: asyncio.Event, **__: object) -> AsyncIterator[set[object]]:
+async def no_changes(
+    *_: str, stop_event: asyncio.Event, **__: object
+) -> AsyncIterator[set[object]]:
     """As awatch, where nothing ever happens."""
     await stop_event.wait()
     yield set()
@@ -29,9 +31,9 @@ async def silent(*_: str, stop_event: asyncio.Event, **__: object) -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def without_watchfiles(directory: Path) -> AsyncIterator[Subscription]:
-    """A reader of the directory whose watcher has only haste to tell it something."""
+    """A subscription to the directory that only inotify wakes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher_module, "awatch", silent)
+        patch.setattr(watcher_module, "awatch", no_changes)
         watcher = Watcher()
         task = asyncio.create_task(watcher.run())
         try:
@@ -43,18 +45,20 @@ async def without_watchfiles(directory: Path) -> AsyncIterator[Subscription]:
             await asyncio.wait([task])
 
 
-class Ear:
-    """Haste at work on directories; told: what it said."""
+class Recorder:
+    """An InotifyBackend on directories; reported: what it reported."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str | None, bool]] = []
-        self.haste = InotifyBackend(lambda directory, names: self.told.append((directory, names)))
+        self.reported: list[tuple[str | None, bool]] = []
+        self.backend = InotifyBackend(
+            lambda directory, names: self.reported.append((directory, names))
+        )
 
     @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """While it runs."""
-        with self.haste:
-            task = asyncio.create_task(self.haste.run())
+        with self.backend:
+            task = asyncio.create_task(self.backend.run())
             try:
                 yield
             finally:
@@ -63,11 +67,11 @@ class Ear:
 
     def watch(self, *directories: Path) -> None:
         """As the Watcher has it watch."""
-        self.haste.watch(map(str, directories))
+        self.backend.watch(map(str, directories))
 
 
-async def test_nobody_waits_for_watchfiles(tmp_path: Path) -> None:
-    """Contents and names that change are told at once, and told apart."""
+async def test_a_write_does_not_wait_for_watchfiles(tmp_path: Path) -> None:
+    """Changes of contents and of names are reported at once, and told apart."""
     log = tmp_path / "log"
     append(log, b"one\n")
     async with without_watchfiles(tmp_path) as reader:
@@ -77,75 +81,75 @@ async def test_nobody_waits_for_watchfiles(tmp_path: Path) -> None:
         assert await woken(reader)
 
 
-async def test_a_directory_is_told_of_as_long_as_it_is_watched(tmp_path: Path) -> None:
-    """What is no longer watched is not told of; what is watched still is."""
+async def test_a_directory_is_reported_while_it_is_watched(tmp_path: Path) -> None:
+    """A directory that is no longer watched is not reported; one that is watched still is."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()
-    ear = Ear()
-    async with ear.listening():
-        ear.watch(old)
+    recorder = Recorder()
+    async with recorder.running():
+        recorder.watch(old)
         append(old / "log", b"one\n")
-        await until(lambda: ear.told == [(str(old), True), (str(old), False)])
-        ear.watch(new)
-        assert not ear.haste.covers(str(old))
+        await until(lambda: recorder.reported == [(str(old), True), (str(old), False)])
+        recorder.watch(new)
+        assert not recorder.backend.covers(str(old))
         append(old / "log", b"two\n")
         append(new / "log", b"one\n")
-        await until(lambda: (str(new), False) in ear.told)
-        assert ear.told[2:] == [(str(new), True), (str(new), False)]
+        await until(lambda: (str(new), False) in recorder.reported)
+        assert recorder.reported[2:] == [(str(new), True), (str(new), False)]
 
 
-async def test_another_directory_of_the_same_name_is_told_of(tmp_path: Path) -> None:
+async def test_another_directory_of_the_same_name_is_reported(tmp_path: Path) -> None:
     """A directory that was removed and made again is watched again."""
     place = tmp_path / "logs"
     place.mkdir()
-    ear = Ear()
-    async with ear.listening():
-        ear.watch(place)
+    recorder = Recorder()
+    async with recorder.running():
+        recorder.watch(place)
         place.rename(tmp_path / "away")
         place.mkdir()
-        ear.watch(place)
+        recorder.watch(place)
         append(place / "log", b"one\n")
-        await until(lambda: (str(place), False) in ear.told)
+        await until(lambda: (str(place), False) in recorder.reported)
 
 
-async def test_a_directory_made_anew_at_once_is_told_of(tmp_path: Path) -> None:
-    """So is one that came back before anybody looked, and got the inode of the one before."""
+async def test_a_directory_replaced_at_once_is_reported(tmp_path: Path) -> None:
+    """A directory that came back before a refresh, with the same inode, is watched again."""
     place = tmp_path / "logs"
     place.mkdir()
-    ear = Ear()
-    async with ear.listening():
-        ear.watch(place)
+    recorder = Recorder()
+    async with recorder.running():
+        recorder.watch(place)
         place.rmdir()
         place.mkdir()
-        ear.watch(place)
+        recorder.watch(place)
         append(place / "log", b"one\n")
-        await until(lambda: (str(place), False) in ear.told)
-        place_is_covered = ear.haste.covers(str(place))
+        await until(lambda: (str(place), False) in recorder.reported)
+        place_is_covered = recorder.backend.covers(str(place))
     assert place_is_covered
 
 
-async def test_dropped_events_concern_everybody(tmp_path: Path) -> None:
-    """When the kernel's queue has overflown, all readers are told to look at all."""
-    ear = Ear()
+async def test_dropped_events_wake_all(tmp_path: Path) -> None:
+    """When the kernel's queue has overflown, a change in any directory is reported."""
+    recorder = Recorder()
     logs = [tmp_path / f"log.{number}" for number in range(2)]
     for log in logs:
         log.touch()
-    async with ear.listening():
-        ear.watch(tmp_path)
+    async with recorder.running():
+        recorder.watch(tmp_path)
         with logs[0].open("ab", buffering=0) as one, logs[1].open("ab", buffering=0) as other:
             for _ in range(_QUEUE // 2 + 2):  # events of different files are not taken together
                 one.write(b"x")
                 other.write(b"x")
-        await until(lambda: (None, True) in ear.told)
+        await until(lambda: (None, True) in recorder.reported)
 
 
-async def test_without_inotify_it_is_quiet(tmp_path: Path) -> None:
-    """Where the kernel gives no queue, it covers nothing, and so is no reason to fail."""
-    ear = Ear()
+async def test_without_inotify_nothing_is_covered(tmp_path: Path) -> None:
+    """Where inotify is not available, it covers no directory and raises nothing."""
+    recorder = Recorder()
     with no_free_descriptors():
-        ear.haste.__enter__()
-    ear.watch(tmp_path)
-    assert not ear.haste.covers(str(tmp_path))
-    await ear.haste.run()
-    ear.haste.__exit__()
+        recorder.backend.__enter__()
+    recorder.watch(tmp_path)
+    assert not recorder.backend.covers(str(tmp_path))
+    await recorder.backend.run()
+    recorder.backend.__exit__()

@@ -1,7 +1,7 @@
-"""Looks into the files that may be, or have been, the log at a path, for rotation.py to decide.
+"""Examines the files that may be, or have been, the log at a path, for rotation.py to plan.
 
-Opens those that are not open yet and reads how they begin. Files may be renamed meanwhile: then
-nothing is known, and everything that was opened is closed again.
+Opens those that are not open yet and reads how they begin. If files are renamed meanwhile, the
+result would be wrong, so everything that was opened is closed again.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from mailbanned.sources.file.reader import Tail
 from mailbanned.sources.file.rotation import SLACK_NS, Candidate
 from mailbanned.sources.file.tracked import TrackedFile
 
-#: How many rotated files of a path are looked at when it is read for the first time.
+#: How many rotated files of a path are examined whatever their mtimes are.
 _NEWEST = 32
 
 
 class RotationInProgress(Exception):
-    """Files were renamed while we looked, so nothing is known; look again."""
+    """Files were renamed while they were examined; try again."""
 
 
 @dataclass(slots=True)
 class PathView:
-    """What is known of a path before its files are looked into.
+    """What is known of a path before its files are examined.
 
     path: where the log is expected.
-    current: which file the path leads to, None if there is none that is open.
+    current: the file at the path, None if it is not open.
     tracked: the open files of the path, in the order in which they are read.
     other_open: open files that are logs of other paths.
     saved: checkpoints that may be of its files.
-    maybe_evicted: checkpoints of the oldest of its files may have been forgotten.
+    maybe_evicted: whether checkpoints of its oldest files may have been evicted.
     """
 
     path: str
@@ -58,8 +58,8 @@ class PathView:
 class Candidates:
     """The files of a path, oldest first.
 
-    listed: the rotated ones among them, as their folder shows them.
-    tails: those that were opened to look into them; whoever takes one over removes it here.
+    listed: the rotated ones among them, as they are listed in their folder.
+    tails: those that were opened here; the caller removes the ones that it keeps open.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -67,17 +67,17 @@ class Candidates:
     tails: dict[Identity, Tail] = field(default_factory=dict)
 
     async def close(self) -> None:
-        """Closes the files that were not taken over."""
+        """Closes the files that the caller did not keep."""
         tails, self.tails = self.tails, {}
         await finish_if_cancelled(asyncio.gather(*(tail.raw.close() for tail in tails.values())))
 
 
-async def find_candidates(question: PathView, chunk_bytes: int) -> Candidates:
-    """Looks into all files of a path. Raises RotationInProgress; OSError of those that are open."""
-    found = Candidates(listed=question.list_rotated())
+async def find_candidates(view: PathView, chunk_bytes: int) -> Candidates:
+    """Examines all files of a path. Raises RotationInProgress, and OSError of open files."""
+    found = Candidates(listed=view.list_rotated())
     try:
-        await _look_into(question, found, chunk_bytes)
-        if _names(question.list_rotated()) != _names(found.listed):
+        await _examine(view, found, chunk_bytes)
+        if _names(view.list_rotated()) != _names(found.listed):
             raise RotationInProgress
     except BaseException:  # cancelled while closing, too
         await found.close()
@@ -85,41 +85,41 @@ async def find_candidates(question: PathView, chunk_bytes: int) -> Candidates:
     return found
 
 
-async def _look_into(question: PathView, found: Candidates, chunk_bytes: int) -> None:
-    places: dict[Identity, int] = {}
+async def _examine(view: PathView, found: Candidates, chunk_bytes: int) -> None:
+    positions: dict[Identity, int] = {}
     unopened: list[tuple[int, Candidate]] = []
-    worth_it = set(_worth_opening(question, found.listed))
-    for place, file in enumerate(found.listed):
-        places[file.identity] = place
-        if file.identity not in question.tracked and file in worth_it:
-            unopened.append((place, await _open(file, found, chunk_bytes)))
-    for identity, tracked in question.tracked.items():
-        candidate = await _of_tracked(tracked, identity == question.current)
-        candidate.rotated = identity in places
+    worth_it = set(_worth_opening(view, found.listed))
+    for position, file in enumerate(found.listed):
+        positions[file.identity] = position
+        if file.identity not in view.tracked and file in worth_it:
+            unopened.append((position, await _open(file, found, chunk_bytes)))
+    for identity, tracked in view.tracked.items():
+        candidate = await _of_tracked(tracked, identity == view.current)
+        candidate.rotated = identity in positions
         found.candidates.append(candidate)
-    for place, candidate in unopened:
+    for position, candidate in unopened:
         later = (
             at
             for at, other in enumerate(found.candidates)
-            if other.current or places.get(other.identity, -1) > place
+            if other.current or positions.get(other.identity, -1) > position
         )
         found.candidates.insert(next(later, len(found.candidates)), candidate)
     found.candidates.sort(key=lambda candidate: candidate.current)
 
 
-def _worth_opening(question: PathView, listed: list[RotatedFile]) -> list[RotatedFile]:
-    """Without those that are known to be older than anything that was not read.
+def _worth_opening(view: PathView, listed: list[RotatedFile]) -> list[RotatedFile]:
+    """The files that may contain unread lines.
 
-    The newest ones are looked at whatever their times are, because clocks are set back. Of the
-    others those that are older than all that was read were there at the first look already, or
-    their checkpoints were forgotten.
+    The newest ones are examined whatever their mtimes are, because clocks are set back. Others
+    that are older than all that was read were there before the path was first read, or their
+    checkpoints were evicted.
     """
-    opened = [file.checkpoint() for file in question.tracked.values()]
-    saved = [checkpoint for checkpoint in question.saved if checkpoint.path == question.path]
+    opened = [file.checkpoint() for file in view.tracked.values()]
+    saved = [checkpoint for checkpoint in view.saved if checkpoint.path == view.path]
     read = [*saved, *(checkpoint for checkpoint in opened if checkpoint is not None)]
     if not read:
         return listed[-_NEWEST:]
-    if question.maybe_evicted:
+    if view.maybe_evicted:
         unfinished = [checkpoint.mtime_ns for checkpoint in saved if not checkpoint.at_end]
         oldest = min([*unfinished, max(checkpoint.mtime_ns for checkpoint in saved or read)])
         return [file for file in listed if file.mtime_ns >= oldest - SLACK_NS]
@@ -143,7 +143,7 @@ async def _of_tracked(tracked: TrackedFile, current: bool) -> Candidate:
 
 
 async def _open(file: RotatedFile, found: Candidates, chunk_bytes: int) -> Candidate:
-    """Opens a rotated file; the candidate says if that fails."""
+    """Opens a rotated file; the candidate has the error if that fails."""
     candidate = Candidate(
         identity=file.identity,
         mtime_ns=file.mtime_ns,
@@ -152,7 +152,7 @@ async def _open(file: RotatedFile, found: Candidates, chunk_bytes: int) -> Candi
     )
     try:
         tail = await Tail.open(file.path, file.compressed, chunk_bytes)
-        if tail.identity != file.identity:  # it may be the second time that this one is opened
+        if tail.identity != file.identity:  # it may have been opened already under another name
             await tail.raw.close()
             raise RotationInProgress
         found.tails[tail.identity] = tail

@@ -1,12 +1,12 @@
-"""Where reading of a log file resumes, and how to know the file again.
+"""Where reading of a log file resumes, and how to identify the file.
 
-A file is known by how it begins: its first lines carry time stamps, and stay the same when it is
-renamed, copied or compressed. Its name says little (it is rotated) and so does its inode (it is
-used again). Of the bytes only hashes are kept, because log lines are personal data and checkpoints
-are stored.
+A file is identified by a fingerprint of its beginning: its first lines carry time stamps, and stay
+the same when it is renamed, copied or compressed. Its name is no identity (it is rotated), nor is
+its inode (it is reused). Only hashes of the bytes are kept, because log lines are personal data and
+checkpoints are stored.
 
-Known limits: two files that begin with the same lines for 1 KiB pass for one and the same; a file
-whose first KiB was edited passes for another one.
+Known limits: two files with the same first KiB are taken for one; a file whose first KiB was edited
+is taken for another one.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any
 
-#: How many bytes before a position are compared before reading goes on: about one line.
+#: How many bytes before a position are compared before each read: about one line.
 TAIL_BYTES = 256
-#: How many bytes at the start of a file tell it from others.
+#: How many bytes at the start of a file identify it.
 HEAD_BYTES = 1024
-#: At how many line ends within the head a shorter file can be compared.
+#: At how many line ends within the head a hash is kept, to compare shorter files.
 _HEAD_LINES = 8
-#: How many bytes in common are no coincidence: a time stamp and a little more.
+#: How many equal bytes are enough to identify a file: a time stamp and a little more.
 _SURE_BYTES = 16
 #: Fields of a Checkpoint that have another name in its text.
 _KEYS = {"mtime_ns": "written", "skipping": "inside", "compressed": "packed"}
@@ -36,7 +36,7 @@ Identity = tuple[int, int]
 
 
 def fingerprint(data: bytes) -> str:
-    """A hash of some bytes of a log."""
+    """The hash of some bytes of a log."""
     return blake2b(data, digest_size=16).hexdigest()
 
 
@@ -45,7 +45,7 @@ class Head:
     """How a file begins: hashes of its first bytes, up to the ends of its first lines.
 
     hashes: (length, hash), shortest first; () if no line was read yet.
-    complete: whether it will not grow any more.
+    complete: whether it has HEAD_BYTES, so that it grows no more.
     """
 
     hashes: tuple[tuple[int, str], ...] = ()
@@ -53,7 +53,7 @@ class Head:
 
     @classmethod
     def of(cls, data: bytes) -> Head:
-        """The head of a file that begins with these bytes, of which whole lines count."""
+        """The head of a file that begins with these bytes; only whole lines count."""
         start = data[:HEAD_BYTES]
         ends = [at + 1 for at, byte in enumerate(start) if byte == 0x0A]
         complete = len(start) == HEAD_BYTES
@@ -64,26 +64,26 @@ class Head:
         return cls(tuple((end, fingerprint(start[:end])) for end in ends), complete)
 
     def fits(self, data: bytes) -> bool:
-        """Whether a file that begins with these bytes is this one, or a copy, finished or not."""
+        """Whether a file that begins with these bytes is this one, or a (partial) copy."""
         common = self._common(data)
         return common >= _SURE_BYTES or (common > 0 and common == self.hashes[-1][0])
 
     def is_all_there(self, data: bytes) -> bool:
-        """Whether a file that begins with these bytes has a whole head in common with this one."""
+        """Whether the head is complete, and a file that begins with these bytes has all of it."""
         return self.complete and self._common(data) == self.hashes[-1][0]
 
     def may_fit(self, data: bytes) -> bool:
-        """Whether too few bytes are the same to tell."""
+        """Whether some first bytes are equal, but too few to identify the file."""
         return not self.fits(data) and self._common(data) > 0
 
     def _common(self, data: bytes) -> int:
-        """How many of the first bytes are the same, up to the end of a line; else 0."""
+        """How many of the first bytes are equal, up to the end of a line; else 0."""
         differs_up_to = 0
         for length, text in reversed(self.hashes):
             if length > len(data):
                 continue
             if differs_up_to and b"\0" not in data[length:differs_up_to]:
-                return 0  # another text; NULs would say that a power failure has destroyed it
+                return 0  # other text; NULs instead are the damage of a power failure
             if fingerprint(data[:length]) == text:
                 return length
             differs_up_to = length
@@ -94,15 +94,15 @@ class Head:
 class Checkpoint:
     """A position in a file.
 
-    key: under which it is kept among those of its source; stays the same wherever its file goes.
+    key: its key among the checkpoints of its source; stays the same when the file is renamed.
     path: where the log is expected, even after the file itself has been renamed.
     head: how the file begins.
-    offset: everything before it has been handed on. Never 0: then there is nothing to remember.
+    offset: everything before it was handed on. Never 0, which needs no checkpoint.
     tail: the fingerprint of the (at most TAIL_BYTES) bytes before the offset; "" if they were never
         read.
-    skipping: what is being left out at the offset, as lines.py has it; 0 if nothing is.
-    mtime_ns: when the file had last been written to (its mtime, ns) as it was read up to here.
-    at_end: whether there was nothing more to read then.
+    skipping: what is being skipped at the offset, as messages.py has it; 0 if nothing is.
+    mtime_ns: the mtime of the file (ns) when it was read up to here.
+    at_end: whether that was the end of the file.
     compressed: whether it is a position in the decompressed bytes of a compressed file.
     """
 
@@ -124,7 +124,7 @@ class Checkpoint:
 
     @cached_property
     def text(self) -> str:
-        """The checkpoint in writing."""
+        """The checkpoint as it is stored."""
         values: dict[str, Any] = {
             _KEYS.get(field.name, field.name): getattr(self, field.name) for field in fields(self)
         }
@@ -133,7 +133,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint | None:
-        """The checkpoint from its writing, None if it is none (of ours)."""
+        """The checkpoint from its stored text, None if that is not valid."""
         try:
             values = json.loads(text)
             hashes, complete = values["head"]
@@ -156,12 +156,12 @@ class Checkpoint:
 
 
 def new_key(inode: int, written: int, head: Head) -> str:
-    """The key for the checkpoint of a file of which the first lines have just been read."""
+    """The key for the checkpoints of a file whose first lines were just read."""
     return f"{inode}:{written}:{head.hashes[-1][1]}"
 
 
 def checkpoint_of(pattern: str, text: str) -> Checkpoint | None:
-    """The checkpoint from its writing, if it is of a file that the pattern leads to."""
+    """The checkpoint from its stored text, None if its path does not match the pattern."""
     checkpoint = Checkpoint.parse(text)
     if checkpoint is None or not PurePath(checkpoint.path).match(pattern):
         return None
@@ -171,8 +171,8 @@ def checkpoint_of(pattern: str, text: str) -> Checkpoint | None:
 class SavedCheckpoints:
     """The checkpoints of a source's files that are not open; at first all those of the last run.
 
-    Those of files that were read to their end are kept, too: they tell that a file was read.
-    texts: checkpoints in writing; those of other paths than the pattern's are left out.
+    Those of files that were read to their end are kept, too, to know that they were read.
+    texts: stored checkpoints; those whose paths do not match the pattern are left out.
     """
 
     #: How many are kept for each path, and for the whole source.
@@ -184,34 +184,34 @@ class SavedCheckpoints:
         self._by_key = {saved.key: saved for saved in parsed if saved is not None}
 
     def texts(self) -> dict[str, str]:
-        """All of them in writing, by their keys."""
+        """All of them as stored, by their keys."""
         return {key: saved.text for key, saved in self._by_key.items()}
 
     def paths(self) -> set[str]:
-        """Where their files are expected."""
+        """The paths of their logs."""
         return {saved.path for saved in self._by_key.values()}
 
     def for_path(self, path: str, files: Collection[Identity]) -> list[Checkpoint]:
-        """Those of a path, and those of some files, where these may have been before."""
+        """Those of a path, and those of some files, which may have had another path before."""
         saved = self._by_key.values()
         return [c for c in saved if c.path == path or c.identity in files]
 
     def add(self, checkpoint: Checkpoint | None) -> None:
-        """Keeps a checkpoint; there is none of a file of which nothing was read."""
+        """Keeps a checkpoint; None (of a file of which nothing was read) is ignored."""
         if checkpoint is not None:
             self._by_key[checkpoint.key] = checkpoint
 
     def remove(self, checkpoint: Checkpoint) -> None:
-        """Its file is open again."""
+        """Removes the checkpoint of a file that is open again."""
         self._by_key.pop(checkpoint.key, None)
 
     def is_full(self, path: str) -> bool:
-        """Whether those of a path may have had to make room for each other."""
-        is_source_full = len(self._by_key) >= self.MOST // 2  # some are open again since
+        """Whether checkpoints of a path may have been evicted."""
+        is_source_full = len(self._by_key) >= self.MOST // 2  # some files may be open again since
         return is_source_full or len(self.for_path(path, ())) >= self.MOST_OF_A_PATH
 
     def trim(self) -> None:
-        """Forgets those of the files that were written to least recently, if there are too many."""
+        """Evicts the checkpoints of the files with the oldest mtimes, if there are too many."""
         newest_first = sorted(self._by_key.values(), key=lambda saved: -saved.mtime_ns)
         kept, of_path = [], Counter[str]()
         for saved in newest_first[: self.MOST]:

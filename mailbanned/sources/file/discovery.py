@@ -1,19 +1,15 @@
-"""What a path (or glob) leads to at the moment: log files, what stands in their way, directories.
+"""Discovers the log files at a path or glob, and the files that they were rotated to.
 
-Only looks at names and at what they lead to; nothing is opened. A FIFO, socket or device is never
-a log: opening one could block or do harm. Files that were rotated away are no logs of their own,
-even if a glob matches them.
-
-What became of a log that was rotated: the files beside it, told by their names, oldest first.
+Only names, links and file types are examined; nothing is opened. A FIFO, socket or device is never
+a log: opening one could block or do harm. Rotated files are not logs of their own, even if a glob
+matches them; they are recognised by their names, and sorted oldest first:
 
     mail.log.1  mail.1.log  mail.log.2.gz                  numbers; the highest is the oldest
     mail.log-20260501  mail.log.2026-05-01_06  mail-20260501.log.gz  mail.log-1777610588    times
 
-Only looks at names and at what a directory says of them; nothing is opened.
-
-Known limits. Files that logrotate puts into another directory (olddir) are not found. Where several
-ways of naming stand side by side, because the rotation was set up anew, the files of the way that
-was used last are taken for the younger ones.
+Known limits. Files that logrotate puts into another directory (olddir) are not found. If files are
+named in more than one way, because the rotation was reconfigured, those named in the way that was
+used last are taken for the younger ones.
 """
 
 from __future__ import annotations
@@ -33,7 +29,10 @@ from mailbanned.sources.health import Problem, unreadable
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """files: the regular files; troubles: other matches; directories: where changes would show."""
+    """What is at a path or glob.
+
+    files: the regular files. problems: other matches. directories: where to watch for changes.
+    """
 
     files: dict[str, Identity] = field(default_factory=dict)
     problems: dict[str, Problem] = field(default_factory=dict)
@@ -41,10 +40,10 @@ class Discovery:
 
 
 def discover(pattern: str, logs: Collection[str] = ()) -> Discovery:
-    """Looks at everything that a glob, or a plain path, leads to now.
+    """Discovers the files that a glob or plain path matches now.
 
-    logs: paths that are known as logs. What was rotated away from one of them, or from another
-    match, is no log of its own.
+    logs: paths that are known as logs. Files rotated from them, or from another match, are left
+        out.
     """
     found = Discovery(directories=_directories(pattern))
     matches = _matches(pattern)
@@ -72,7 +71,7 @@ def discover(pattern: str, logs: Collection[str] = ()) -> Discovery:
 
 
 def _matches(pattern: str) -> list[str]:
-    """As in a shell: hidden files, such as the temporary ones of rsync, match no wildcard."""
+    """Matches as a shell does: no wildcard matches hidden files (rsync's temporary ones)."""
     return sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
 
 
@@ -86,8 +85,8 @@ def _directories(pattern: str) -> set[str]:
     return directories
 
 
-# Of these only gzip's can be read; the others are told of when they are needed.
-_PACKED = re.compile(r"\.(?:gz|bz2|xz|zst|lz4|Z)\Z")
+# Only gzip can be read; files in other formats are reported when they are needed.
+_COMPRESSED = re.compile(r"\.(?:gz|bz2|xz|zst|lz4|Z)\Z")
 _NUMBER = r"\.(?P<number>\d{1,5})"
 _DATE = r"[-._](?P<date>(?:19|20)\d\d-?[01]\d-?[0-3]\d(?:[-._T]?\d+)*)"
 _EPOCH = r"[-._](?P<epoch>\d{10,})"
@@ -97,9 +96,9 @@ _ADDED = re.compile(rf"(?:{_NUMBER}|{_DATE}|{_EPOCH})\Z")
 class RotatedFile(NamedTuple):
     """A file that may have been the log before.
 
-    rotation_key: how it was named and its place among those named in the same way; None if its
-        name does not say that it was the log.
-    mtime_ns: when it was last written to (mtime, ns). size: in bytes, as it is on the disk.
+    rotation_key: the naming scheme, and a key that sorts the files of that scheme oldest first;
+        None if its name is not that of a rotated file.
+    size: in bytes, on the disk.
     """
 
     path: str
@@ -113,8 +112,8 @@ class RotatedFile(NamedTuple):
 def find_rotated(path: str, inodes: Collection[int] = ()) -> list[RotatedFile]:
     """The regular files that may have been the log at a path before, oldest first.
 
-    They are in the directory of the path, or of what it leads to. inodes: files with these numbers
-    are listed whatever their names are.
+    They are in the directory of the path, or of the target of a link there. inodes: files with
+    these inodes are listed whatever their names are.
     """
     files: dict[Identity, RotatedFile] = {}
     for log in sorted({Path(path), Path(os.path.realpath(path))}):
@@ -124,32 +123,32 @@ def find_rotated(path: str, inodes: Collection[int] = ()) -> list[RotatedFile]:
     found: dict[tuple[str, str] | Identity, RotatedFile] = {}
     for file in files.values():
         key = file.rotation_key or file.identity
-        # While a file is being packed both are there, and only the plain one is whole.
+        # While a file is being compressed both exist, and only the plain one is complete.
         if key not in found or found[key].compressed:
             found[key] = file
-    used: dict[tuple[str, str] | str, int] = {}
-    for one in found.values():
-        way = one.rotation_key[0] if one.rotation_key else one.path
-        used[way] = max(used.get(way, 0), one.mtime_ns)
+    last_used: dict[str, int] = {}
+    for file in found.values():
+        scheme = file.rotation_key[0] if file.rotation_key else file.path
+        last_used[scheme] = max(last_used.get(scheme, 0), file.mtime_ns)
 
-    def age(one: RotatedFile) -> tuple[int, str, str]:
-        way, place = one.rotation_key or (one.path, "")
-        return used[way], way, place
+    def age(file: RotatedFile) -> tuple[int, str, str]:
+        scheme, order = file.rotation_key or (file.path, "")
+        return last_used[scheme], scheme, order
 
     return sorted(found.values(), key=age)
 
 
 def possible_originals(path: str) -> set[str]:
-    """The logs that a file of this name may have been; empty if it says nothing of the kind."""
-    plain = _PACKED.sub("", path)
+    """The logs that a file of this name may be rotated from; empty if it is not named so."""
+    plain = _COMPRESSED.sub("", path)
     extension = Path(plain).suffix
     stem = plain.removesuffix(extension)
     return {plain, _ADDED.sub("", plain), _ADDED.sub("", stem) + extension} - {path}
 
 
 def is_compressed(path: str) -> bool:
-    """Whether a name says that the file is packed."""
-    return _PACKED.search(path) is not None
+    """Whether a file name is that of a compressed file."""
+    return _COMPRESSED.search(path) is not None
 
 
 def _beside(log: Path, inodes: Collection[int]) -> Iterator[RotatedFile]:
@@ -159,22 +158,27 @@ def _beside(log: Path, inodes: Collection[int]) -> Iterator[RotatedFile]:
     except OSError:
         return
     for entry in listed:
-        named = _named(entry.name, log)
-        if named is None and entry.inode() not in inodes:
+        key = _rotation_key(entry.name, log)
+        if key is None and entry.inode() not in inodes:
             continue
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:  # renamed while we looked
+        except OSError:  # renamed meanwhile
             continue
         if stat.S_ISREG(status.st_mode):
-            identity, packed = (status.st_dev, status.st_ino), is_compressed(entry.name)
-            written = status.st_mtime_ns
-            yield RotatedFile(entry.path, identity, packed, named, written, status.st_size)
+            yield RotatedFile(
+                path=entry.path,
+                identity=(status.st_dev, status.st_ino),
+                compressed=is_compressed(entry.name),
+                rotation_key=key,
+                mtime_ns=status.st_mtime_ns,
+                size=status.st_size,
+            )
 
 
-def _named(name: str, log: Path) -> tuple[str, str] | None:
-    """How a file was named that was the log before: the way and the place in it."""
-    name = _PACKED.sub("", name)
+def _rotation_key(name: str, log: Path) -> tuple[str, str] | None:
+    """The naming scheme of a rotated file and its order in it, None for any other name."""
+    name = _COMPRESSED.sub("", name)
     added = None
     if name.startswith(log.name):
         added = _ADDED.match(name, len(log.name))
@@ -184,5 +188,5 @@ def _named(name: str, log: Path) -> tuple[str, str] | None:
         return None
     if added["number"]:
         return "number", f"{99_999 - int(added['number']):05}"
-    way = "date" if added["date"] else "epoch"
-    return way, re.sub(r"\D", "", added[way])
+    scheme = "date" if added["date"] else "epoch"
+    return scheme, re.sub(r"\D", "", added[scheme])

@@ -1,12 +1,12 @@
 """One open log file, read on from a position.
 
-Every read begins a little before the position and compares: a file that was emptied and written to
-again, even one that has since grown beyond the position, is noticed before a byte of it is taken
-for new. Of a backlog more is read at once than is handed out, which then comes out first.
+Every read begins a little before the position and compares those bytes: a file that was emptied and
+written to again, even beyond the position, is detected before a byte of it is taken for new. While
+behind, it reads ahead more than one chunk, and hands that out first.
 
-Known limit: a file that still begins as it did, but has other bytes before the position, was edited
-or damaged. It is read on at the position, or at its end if it became shorter: lines may be missed,
-but none comes twice.
+Known limits: a file that still begins as it did, but has other bytes before the position, was
+edited or damaged. It is read on at the position, or at its end if it became shorter: lines may be
+missed, but none is read twice.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mailbanned.sources.file.checkpoint import (
 )
 from mailbanned.sources.file.rawfile import GzipFile, PlainFile, open_log
 
-#: How much is handed out at once.
+#: How much is handed out at once, in bytes.
 CHUNK_BYTES = 256 * 1024
-#: How many times as much may be read at once: every read costs a switch to a thread and back.
+#: Read-ahead factor while behind: every read costs a switch to a thread and back.
 AHEAD = 4
-#: How far into a file its first line is looked for behind NUL bytes, and how much is read for that.
+#: How far into a file its first line is searched behind NUL bytes, and in which steps (bytes).
 _LONGEST_HOLE = 1 << 40
-_LONGEST_PACKED_HOLE = 1 << 24  # it has to be unpacked each time
+_LONGEST_COMPRESSED_HOLE = 1 << 24  # it is decompressed each time
 _HOLE_BYTES = 1 << 20
 
 
@@ -43,14 +43,14 @@ class Tail:
     """A log file and the position up to which its lines were handed out.
 
     raw: the bytes of the file.
-    compressed: its bytes are what was packed into it; nothing will be added.
-    positioned: whether it has a position already.
+    compressed: whether the file is compressed; then nothing is added to it.
+    positioned: whether it has a position.
     offset: the position.
     head: how it begins, as far as it was handed out; NUL bytes at its start do not count.
-    first_bytes: the same as bytes, before the first lines are handed out.
-    at_end: whether the last read came to the end of the file.
-    partial_bytes: how many bytes behind the position were no whole line at the last read.
-    Methods raise OSError when the file system fails, and Unpackable.
+    first_bytes: its first bytes as they were read, before the first lines are handed out.
+    at_end: whether the last read reached the end of the file.
+    partial_bytes: how many bytes after the position were no complete line at the last read.
+    Methods raise OSError when the file system fails, and DecompressError.
     """
 
     def __init__(self, raw: PlainFile, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -70,23 +70,25 @@ class Tail:
         self._expected = b""
         self._skipping = 0
         self._start = b""
-        # What was read ahead, and where it begins.
+        # What was read ahead, and its offset.
         self._buffer, self._buffer_at = b"", 0
         self._seen_shape = (0, 0)
         self._mtime_ns = status.st_mtime_ns
         self._checkpoint: Checkpoint | None = None
 
     @classmethod
-    async def open(cls, path: str, packed: bool = False, chunk_bytes: int = CHUNK_BYTES) -> Tail:
-        """Opens the file that the path leads to now; OSError also if it is no regular file."""
-        return cls(await open_log(path, packed), chunk_bytes)
+    async def open(
+        cls, path: str, compressed: bool = False, chunk_bytes: int = CHUNK_BYTES
+    ) -> Tail:
+        """Opens the file at a path. Raises OSError, also if it is not a regular file."""
+        return cls(await open_log(path, compressed), chunk_bytes)
 
     def lag(self) -> int:
-        """How many bytes of it are not handed out yet; of a packed file, as it is packed."""
+        """How many bytes are not handed out yet; of a compressed file, compressed bytes."""
         return self.raw.bytes_after(self.offset)
 
     def checkpoint(self, path: str) -> Checkpoint | None:
-        """Where reading resumes, for the log that is expected at this path; None at the start."""
+        """The checkpoint, for the log expected at this path; None if nothing was read."""
         if not self.positioned or not self.offset or not self.head.hashes:
             return None
         if self._checkpoint is None or self._checkpoint.path != path:
@@ -108,22 +110,22 @@ class Tail:
 
     @property
     def has_read(self) -> bool:
-        """Whether lines of it were handed out, or left out as too old."""
+        """Whether lines of it were handed out, or skipped as expired."""
         return bool(self.head.hashes)
 
     async def was_emptied(self) -> bool:
-        """Whether it is shorter than what was read of it, and does not begin as it did."""
+        """Whether it is shorter than its position, and does not begin as it did."""
         shorter = not self.compressed and self.raw.status().st_size < self.offset
         return shorter and not self.head.is_all_there(await self.beginning())
 
     async def beginning(self) -> bytes:
-        """The first bytes of the file, as they are now; without NUL bytes in front of them."""
+        """The present first bytes of the file, without leading NUL bytes."""
         return (await self._beginning())[1]
 
     async def _beginning(self) -> tuple[int, bytes]:
-        """Where the first byte is that is no NUL, and the bytes from there on."""
+        """The offset of the first byte that is not NUL, and the bytes from there on."""
         start, data = 0, await self.raw.read_at(0, HEAD_BYTES)
-        longest = _LONGEST_PACKED_HOLE if self.compressed else _LONGEST_HOLE
+        longest = _LONGEST_COMPRESSED_HOLE if self.compressed else _LONGEST_HOLE
         while data.startswith(b"\0") and start < longest:
             nuls = len(data) - len(data.lstrip(b"\0"))
             start = max(start + nuls, self.raw.next_data(start))
@@ -131,12 +133,12 @@ class Tail:
         return start, b"" if data.startswith(b"\0") else data[:HEAD_BYTES]
 
     async def set_start(self, offset: int) -> None:
-        """Takes a position, which is the start of a line."""
+        """Sets the position to the start of a line."""
         self._set_position(offset, await self._before_position(offset), 0)
         await self._read_head(Head())
 
     async def resume(self, checkpoint: Checkpoint) -> bool:
-        """Takes the position of a checkpoint, if the bytes before it are the same."""
+        """Sets the position to a checkpoint; returns False if the bytes before it differ."""
         before = await self._before_position(checkpoint.offset)
         if fingerprint(before) != checkpoint.tail:
             return False
@@ -146,15 +148,15 @@ class Tail:
         return True
 
     async def resume_nearby(self, checkpoint: Checkpoint) -> bool:
-        """Takes the position of a checkpoint in a file that was edited or damaged since.
+        """Sets the position to a checkpoint in a file that was edited or damaged since.
 
-        If it is shorter now, its end. A line that is cut by the position is left out. False if the
-        file does not begin as it did: then it is another one.
+        If the file is shorter now, to its end. A line that the position cuts is skipped. Returns
+        False if the file does not begin as it did: then it is another one.
         """
         offset = min(checkpoint.offset, await self.raw.length())
         before = await self._before_position(offset)
-        # Looked at last: what was emptied meanwhile does not begin as it did. What is emptied later
-        # is known by these very bytes, of which only the first lines may be the checkpoint's.
+        # Read last: a file that was emptied meanwhile does not begin as it did. One emptied later
+        # is identified by these bytes, of which only the first lines may be the checkpoint's.
         at, beginning = await self._beginning()
         if not checkpoint.head.fits(beginning) or len(before) < min(offset, TAIL_BYTES):
             return False
@@ -166,12 +168,12 @@ class Tail:
         return True
 
     async def _read_head(self, head: Head) -> None:
-        """Reads how the file begins up to the position, where that is not known yet."""
+        """Reads how the file begins, up to the position, unless that is known."""
         if not head.complete and self.offset:
             at, data = await self._beginning()
             self._start = data[: max(0, self.offset - at)]
             read = Head.of(self._start)
-            # What was emptied in this very moment is known by how it began.
+            # A file that was emptied in this moment is identified by how it began.
             emptied = head.hashes and not head.fits(self._start)
             head = Head(head.hashes, complete=True) if emptied else read
         self.head = head
@@ -181,7 +183,7 @@ class Tail:
         return await self.raw.read_at(offset - back, back)
 
     def give_up_position(self) -> None:
-        """Gives up the position: what was before it is no longer there."""
+        """Resets to no position, as before the first read."""
         self._set_position(0, b"", 0)
         self.positioned, self._expected, self._key = False, b"", ""
         self.head, self._start, self.first_bytes = Head(), b"", b""
@@ -203,17 +205,17 @@ class Tail:
 
     @property
     def has_partial_message(self) -> bool:
-        """Whether the last read ended inside a line."""
+        """Whether the last read ended inside a message."""
         return self.partial_bytes > 0 or bool(self._skipping)
 
     def has_more(self) -> bool:
-        """Whether the end was not reached yet, or the file changed since."""
+        """Whether the end was not reached yet, or the file has changed since."""
         return not self.at_end or _shape(self.raw.status()) != self._seen_shape
 
     async def read(self, ahead: int = 1) -> bytes:
-        """The next whole lines, b"" if there are none (yet). Raises Rewritten.
+        """The next whole lines, b"" if there are none. Raises Rewritten.
 
-        ahead: if the log is that many chunks behind, that many may be read at once.
+        ahead: how many chunks may be read at once, if the log is that many behind.
         """
         back, size = len(self._before), len(self._before) + self._chunk_bytes
         data, buffered = await self._read_chunk(self.offset - back, size, ahead)
@@ -232,11 +234,11 @@ class Tail:
             self.offset += end - back
             self._before = data[max(0, end - TAIL_BYTES) : end]
         else:
-            self._buffer = b""  # what is left there is no whole message
+            self._buffer = b""  # the rest of it is no complete message
         return lines
 
     def _is_expected(self, data: bytes, to_the_end: bool) -> bool:
-        """Whether the first bytes of the file are those that were seen when it was placed."""
+        """Whether the first bytes of the file are those that were seen when it was planned."""
         if self.has_read:
             return True
         self.first_bytes = data = data.lstrip(b"\0")[:HEAD_BYTES]
@@ -245,15 +247,18 @@ class Tail:
         )
 
     async def _recover_edited(self) -> None:
-        """The bytes before the position have changed: the file is another one, or was edited."""
+        """Repositions in an edited file. Raises Rewritten if it is another one.
+
+        Called when the bytes before the position have changed.
+        """
         checkpoint = self.checkpoint("")
         if checkpoint is None or not checkpoint.head.is_all_there(await self.beginning()):
-            raise Rewritten  # or edited within its first lines; other files tell which
+            raise Rewritten  # or edited within its first lines; the next plan decides
         if not await self.resume_nearby(checkpoint):
             raise Rewritten
 
     async def _read_chunk(self, offset: int, size: int, ahead: int) -> tuple[bytes, bool]:
-        """Bytes of the file; whether they had been read before, and the file may have changed."""
+        """Bytes of the file; and whether they were read ahead, so the file may have changed."""
         begin = offset - self._buffer_at
         if begin + TAIL_BYTES < len(self._buffer):
             return self._buffer[begin : begin + size], True
@@ -265,5 +270,5 @@ class Tail:
 
 
 def _shape(status: os.stat_result) -> tuple[int, int]:
-    """Size and time of the last change: one of them is another after every change of the file."""
+    """Size and mtime, of which at least one differs after every write to the file."""
     return status.st_size, status.st_mtime_ns

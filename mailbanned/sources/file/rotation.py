@@ -1,13 +1,13 @@
-"""Which files of a path are to be read, and from where: decided by how they begin.
+"""Plans which files of a path are read, and from where, by comparing how they begin.
 
-    a file that begins as one that was read    goes on at its checkpoint, or was read to its end
-    any other file that came after the first look at the path    was never read: from its first byte
+    a file that begins like one that was read              resumes at its checkpoint, or was read
+    any other file that came after the path's first scan   was never read: from its first byte
 
 A log may have been rotated, copied and compressed more than once since it was last read. Names only
-say in which order files are read. Nothing here waits or opens a file: `plan` takes what is known of
-all files and returns what to do with each.
+decide the order in which files are read. `plan_files` is pure: it takes what is known of all files
+and returns what to do with each.
 
-Known limit: what was rotated away from a log before it was read for the first time is not read.
+Known limits: what was rotated away from a log before it was read for the first time is not read.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from typing import NamedTuple
 
 from mailbanned.sources.file.checkpoint import Checkpoint, Head, Identity
 
-#: How much earlier than it was the time of the last change may be kept by a copy. Nanoseconds.
+#: How much earlier than the original the mtime of a copy may be. Nanoseconds.
 SLACK_NS = 2_000_000_000
 
 
 class Action(Enum):
     """What to do with a file.
 
-    FOLLOW: it is open already, and read on where it is.
-    RESUME: it is read on at a checkpoint.
-    FROM_START: it is read from its first byte.
-    FIND_START: it is the first file of its path: lines count that are not too old.
-    MARK_READ: it was there before its path was first read; it is remembered as read.
-    WAIT: it cannot be told from others before it has a whole line.
-    SKIP: there is nothing to read in it, or it is read elsewhere.
-    FAIL: it cannot be read, and may hold lines that were not read.
+    FOLLOW: read on; it is open already.
+    RESUME: read on at a checkpoint.
+    FROM_START: read from its first byte.
+    FIND_START: read from its first line that is not expired: it is the first file of its path.
+    MARK_READ: remember as read: it was there before its path was first read.
+    WAIT: plan again when it has a whole line, without which it cannot be identified.
+    SKIP: do not read: there is nothing to read in it, or its lines are read from another file.
+    FAIL: report: it cannot be read, and may contain unread lines.
     """
 
     FOLLOW = auto()
@@ -52,14 +52,12 @@ class Candidate:
 
     beginning: its first bytes; b"" also if it could not be opened.
     size: how many bytes can be read of it.
-    mtime_ns: its mtime (ns).
-    named: whether its name says that it was the log; True for the log itself.
-    current: whether the path leads to it now.
-    compressed: whether it is compressed.
-    rotated: whether a name beside the log leads to it.
-    newly_found: whether it is open because the path led to it.
-    position_known: whether it is open, and was placed before.
-    checkpoint: where it is read, if it is placed and something was read of it.
+    named: whether its name is that of a rotated file; True for the log itself.
+    current: whether it is at the path now.
+    rotated: whether it is listed among the rotated files of the path.
+    newly_found: whether it was opened at the path and is not planned yet.
+    position_known: whether it is open and was planned before.
+    checkpoint: where it is read, if it was planned and something was read of it.
     error: why it could not be opened.
     """
 
@@ -77,12 +75,12 @@ class Candidate:
     error: OSError | None = None
 
     def head(self) -> Head:
-        """How the file begins, as far as is known."""
+        """How the file begins, as far as it is known."""
         return Head.of(self.beginning) if self.checkpoint is None else self.checkpoint.head
 
 
 class Step(NamedTuple):
-    """What to do with one file. checkpoint: where it resumes."""
+    """What to do with one file. checkpoint: where to resume."""
 
     candidate: Candidate
     action: Action
@@ -100,10 +98,10 @@ def plan_files(
     """What to do with each of the files of a path, in the order in which they are to be read.
 
     candidates: oldest first; the current one is the last.
-    saved: the checkpoints of files that are not open; those of another path are only for the very
-        file that they name, which may have been renamed.
+    saved: the checkpoints of files that are not open; one of another path is only used for the
+        file with its device and inode, which may have been renamed.
     known: whether the path was followed before, even if nothing was read there.
-    crowded: there are so many files that checkpoints of the oldest may have been forgotten.
+    maybe_evicted: whether checkpoints of the oldest files may have been evicted.
     """
     return _Planner(path, candidates, saved, known, maybe_evicted).run()
 
@@ -115,12 +113,12 @@ class _Planner:
         candidates: Sequence[Candidate],
         saved: Collection[Checkpoint],
         known: bool,
-        crowded: bool,
+        maybe_evicted: bool,
     ) -> None:
         self._path = path
         self._candidates = candidates
         self._saved = saved
-        self._crowded = crowded
+        self._maybe_evicted = maybe_evicted
         rotated = [c for c in candidates if c.named and not c.current]
         self._newest_rotated = rotated[-1] if rotated else None
         placed = [c for c in candidates if c.position_known]
@@ -135,7 +133,7 @@ class _Planner:
 
     def run(self) -> list[Step]:
         waiting = [c for c in self._candidates if not c.position_known]
-        for candidate in sorted(waiting, key=_likelihood):
+        for candidate in sorted(waiting, key=_preference):
             if candidate not in self._steps:
                 self._decide(candidate)
         if not self._is_known and not self._taken:
@@ -164,7 +162,7 @@ class _Planner:
             self._set(candidate, Action.FROM_START)
         elif not candidate.head().hashes or self._may_be_a_copy(candidate):
             self._set(candidate, Action.WAIT)
-        elif self._crowded and candidate.mtime_ns < self._last_written - SLACK_NS:
+        elif self._maybe_evicted and candidate.mtime_ns < self._last_written - SLACK_NS:
             self._set(candidate, Action.MARK_READ)
         else:
             self._set(candidate, Action.FROM_START)
@@ -173,7 +171,7 @@ class _Planner:
         self._steps[candidate] = Step(candidate, action)
 
     def _original_of(self, candidate: Candidate) -> Candidate | None:
-        """The file that is read already, or is going to be, and begins in the same way."""
+        """The file that is read, or going to be, and begins in the same way."""
         for other in self._read():
             shorter, longer = sorted((candidate, other), key=lambda c: len(c.beginning))
             if other.checkpoint is not None:
@@ -183,7 +181,7 @@ class _Planner:
         return None
 
     def _may_be_a_copy(self, candidate: Candidate) -> bool:
-        """Whether a file has too few bytes yet to be told from one that is read, or was read."""
+        """Whether a file is still too short to be told from one that is read, or was read."""
         heads = [*(other.head() for other in self._read()), *(saved.head for saved in self._saved)]
         return any(head.may_fit(candidate.beginning) for head in heads)
 
@@ -192,7 +190,7 @@ class _Planner:
         return [other for other, step in self._steps.items() if step.action in reads]
 
     def _decide_copy(self, candidate: Candidate, original: Candidate) -> None:
-        """A copy is not read, unless the log went on in it: it was put into the log's place."""
+        """Skips a copy, unless the log is continued in it: then it has replaced the log."""
         if original.current or not (candidate.current or candidate.size > original.size):
             self._set(candidate, Action.SKIP)
             return
@@ -205,21 +203,21 @@ class _Planner:
         self._set(original, Action.SKIP)
 
     def _resume(self, candidate: Candidate, fitting: Sequence[Checkpoint]) -> None:
-        """The file was read up to a checkpoint, unless that is where another one goes on."""
+        """Resumes a file at its checkpoint, unless that belongs to another file."""
         checkpoint = max(fitting, key=lambda saved: saved.offset)
         better = self._better_than(candidate, checkpoint)
         if candidate.current and better is not None:
             self._set(candidate, Action.FROM_START)  # every log begins with the same line here
             self._resume(better, [checkpoint])
             return
-        # A file without anything to read takes nothing from a copy in which the log went on.
+        # A file that has nothing to read must not hide a copy in which the log goes on.
         continued = {step.checkpoint.key for step in self._steps.values() if step.checkpoint}
         is_copy = any(saved.key in continued for saved in fitting)
         unread = candidate.size - checkpoint.offset
         may_grow = candidate is self._newest_rotated and not candidate.compressed
-        # A half line at its end, which never counts as read, is no reason to unpack it again.
-        # The inode says that only of a checkpoint of a packed file: it may have been the log's.
-        unpacked = (
+        # A half line at its end, which never counts as read, is no reason to decompress it again.
+        # The inode proves that only for a checkpoint of a compressed file; else it was the log's.
+        already_decompressed = (
             candidate.compressed
             and checkpoint.compressed
             and checkpoint.at_end
@@ -229,7 +227,7 @@ class _Planner:
         self._taken.add(checkpoint.key)
         if (
             is_copy
-            or unpacked
+            or already_decompressed
             or not (candidate.current or unread > 0 or (may_grow and not unread))
         ):
             self._set(candidate, Action.SKIP)
@@ -237,7 +235,7 @@ class _Planner:
             self._steps[candidate] = Step(candidate, Action.RESUME, checkpoint)
 
     def _better_than(self, candidate: Candidate, checkpoint: Checkpoint) -> Candidate | None:
-        """The file with a position for which a file is too short, though both begin alike."""
+        """The file that a checkpoint belongs to, if this one is too short and both begin alike."""
         if candidate.size >= checkpoint.offset:
             return None
         others = (c for c in self._candidates if c.named and not c.position_known)
@@ -245,7 +243,7 @@ class _Planner:
         return next((c for c in holders if checkpoint.head.fits(c.beginning)), None)
 
     def _may_matter(self, candidate: Candidate) -> bool:
-        """Whether a file that cannot be read may hold lines that were not read."""
+        """Whether a file that cannot be read may contain unread lines."""
         if not candidate.named or not self._is_known:
             return candidate.current
         opened = [
@@ -258,7 +256,7 @@ class _Planner:
         )
 
     def _begin(self) -> None:
-        """The path was never read: it begins with the file that was there first."""
+        """Starts a path that was never read with the file that was there first."""
         files = [c for c in self._candidates if self._steps[c].action is not Action.SKIP]
         first = next((at for at, c in enumerate(files) if c.newly_found or c.current), len(files))
         for candidate in files[:first]:
@@ -268,6 +266,6 @@ class _Planner:
             self._set(files[first], Action.FIND_START)
 
 
-def _likelihood(candidate: Candidate) -> tuple[bool, bool, bool, int]:
-    """The best of several copies comes first: the log itself, what is open, what is whole."""
+def _preference(candidate: Candidate) -> tuple[bool, bool, bool, int]:
+    """Sorts the best of several copies first: the log itself, then open, then complete ones."""
     return not candidate.current, not candidate.newly_found, candidate.compressed, -candidate.size
