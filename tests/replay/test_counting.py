@@ -51,6 +51,14 @@ def test_a_line_that_two_filters_match_is_one_line(host: DemoHost) -> None:
     assert found == [(5, 2), (5, 2)]
 
 
+def test_lines_of_two_logs_are_two_lines(host: DemoHost) -> None:
+    """Lines with the same number in two logs count twice, also if they are read in a row."""
+    logs = [host.log(failed(f"06:43:0{n}", session=n), name=f"log{n}") for n in (1, 2, 3, 4)]
+    document = host.document("--jail", "app", *logs)
+    assert document["matched"] == 4
+    assert [ban["prevented"] for ban in document["jails"][0]["bans"]] == [1]
+
+
 def test_ipv6_is_counted_by_network(host: DemoHost) -> None:
     """Neighbours in a /64 are one subject; what they do after its ban is prevented."""
     log = host.log(*(rejected(f"06:43:0{n}", f"2001:db8::{n}") for n in range(1, 6)))
