@@ -1,4 +1,4 @@
-"""What the rooms above may ask about accounts: Accounts, its state, and the null twin NoAccounts.
+"""What other packages may ask about accounts: Accounts, its state, and NoAccounts, which is none.
 
 There are two levels. A Lookup asks one database, plainly: it answers or raises AccountsDown.
 Accounts is what the daemon holds: it answers within a bounded time and never raises.

@@ -1,4 +1,4 @@
-"""The filters that ship with the program, as the tests of this room use them."""
+"""The filters that ship with the program, as these tests use them."""
 
 from __future__ import annotations
 

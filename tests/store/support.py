@@ -1,4 +1,4 @@
-"""Bans and an open store for the tests of this room."""
+"""Bans and an open store for these tests."""
 
 from __future__ import annotations
 
