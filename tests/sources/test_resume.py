@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailbanned.sources.file.start import find_start_offset
+from mailbanned.sources.file.start_offset import find_start_offset
 from tests.sources.rig import Age, Reader, append, long_ago
 from tests.waiting import until
 

@@ -31,7 +31,7 @@ from mailbanned.sources.file.discovery import Discovery, RotatedFile, discover, 
 from mailbanned.sources.file.rawfile import read_problem
 from mailbanned.sources.file.reader import CHUNK_BYTES, Tail
 from mailbanned.sources.file.rotation import Action, Candidate, Step, plan_files
-from mailbanned.sources.file.start import LineAge, find_start_offset
+from mailbanned.sources.file.start_offset import LineAge, find_start_offset
 from mailbanned.sources.file.tracked import FileEvent, FileState, TrackedFile
 from mailbanned.sources.health import SourceHealth
 

@@ -21,7 +21,7 @@ from mailbanned.sources.file.checkpoint import checkpoint_of
 from mailbanned.sources.file.fileset import FileSet
 from mailbanned.sources.file.rawfile import finish_if_cancelled
 from mailbanned.sources.file.reader import AHEAD, CHUNK_BYTES, Rewritten
-from mailbanned.sources.file.start import LineAge
+from mailbanned.sources.file.start_offset import LineAge
 from mailbanned.sources.file.tracked import FileEvent, TrackedFile
 from mailbanned.sources.file.watcher import LOOK_S, Subscription, Watcher
 from mailbanned.sources.health import FormatWatch
