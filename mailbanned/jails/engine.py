@@ -129,14 +129,6 @@ class Engine:
                 events.append(AccountCheck(name, failure.user, failure, at, read_monotonic))
         return events
 
-    def is_fully_banned(self, source: str, pattern: str, address: str) -> bool:
-        """Whether all jails that count failures of this pattern have banned the address."""
-        is_banned = self.ledger.is_banned
-        for route in self._routes[source, pattern, address]:
-            if route.subject is None or not is_banned(route.name, route.subject, route.network):
-                return False
-        return True
-
     def on_login(self, login: LoginSucceeded, at: float) -> None:
         """Records a successful login: evidence that the login backend works."""
         self.outage_detector.on_login(subject_of(login.address), at)
