@@ -10,17 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.logformat.timestamps import TimestampParser
-
-BERLIN = ZoneInfo("Europe/Berlin")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
-
-
-def utc(*moment: int) -> float:
-    return datetime(*moment, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
-
-
-def at(stamp: str, now: float = NOON, zone: ZoneInfo | timezone | None = UTC) -> float | None:
-    return TimestampParser(zone).parse(stamp.encode() + b" mx x: y", now)[0]
+from tests.logformat.support import BERLIN, NOON, at, utc
 
 
 @pytest.mark.parametrize(

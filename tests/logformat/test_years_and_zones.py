@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,19 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbanned.logformat.timestamps import TimestampParser
+from tests.logformat.support import BERLIN, NOON, at, utc
 
-BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp()
-
-
-def utc(*moment: int) -> float:
-    return datetime(*moment, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
-
-
-def at(stamp: str, now: float = NOON, zone: ZoneInfo | timezone | None = UTC) -> float | None:
-    return TimestampParser(zone).parse(stamp.encode() + b" mx x: y", now)[0]
 
 
 @pytest.mark.parametrize(
